@@ -1,0 +1,75 @@
+package auction
+
+// Kind is the kind of a signed command.
+type Kind string
+
+// Kinds of commands. The first two bear time stamps.
+const (
+	KindList     Kind = "list"
+	KindBid      Kind = "bid"
+	KindDisclose Kind = "disclose"
+	KindAllItems Kind = "allitems"
+	KindMyItems  Kind = "myitems"
+	KindMyBids   Kind = "mybids"
+	KindItem     Kind = "item"
+	KindInbox    Kind = "inbox"
+)
+
+// Stamped reports whether commands of this kind bear time stamps.
+func (k Kind) Stamped() bool { return k == KindList || k == KindBid }
+
+// Command is a participant's command as the rules see it, after its form and
+// its signatures were checked.
+type Command struct {
+	Kind        Kind
+	Auction     ID // of a list command: its own pseudonym
+	Pseudonym   Pseudonym
+	Participant Participant
+	Digest      Hash // SHA-256 of the JWS: tells the same bytes sent again from others
+	Head        Head // the latest that the signer knew: of the house log for list, else of the auction's
+	TS          Time // median of the stamps; 0 for a kind without
+	Terms       []byte // list: the exact bytes of the terms
+	Listing     Terms  // list: what they say
+	Amount      Amount
+	Currency    Currency
+	TermsHash   Hash
+
+	// What stands behind it, kept for the evidence.
+	JWS         []byte
+	Tokens      [][]byte
+	Certificate Hash   // thumbprint of the signer's certificate
+	Chain       []Blob // the certificates, leaf first
+	CRL         uint64
+	Sealed      []byte // disclose: the sealed presentation, whose hash the command signs
+}
+
+// Accepted is a command whose certificate, signature and stamps hold. Only
+// package accept makes one, so what takes an Accepted cannot be handed
+// unchecked input by mistake.
+type Accepted struct{ c Command }
+
+// NewAccepted vouches for c. Only package accept may call it; a test holds that.
+func NewAccepted(c Command) Accepted { return Accepted{c} }
+
+// Command returns the command. The caller must not change what it points to.
+func (a Accepted) Command() Command { return a.c }
+
+// Event returns the public event that the command becomes if it is committed.
+// The sequence number is still open; recorded is decided by the rules.
+func (c Command) Event() Event {
+	e := Event{Auction: c.Auction, Pseudonym: c.Pseudonym, Time: int64(c.TS) / 1_000_000}
+	if c.Kind == KindList {
+		e.Kind, e.Terms = SomeoneListed, string(c.Terms)
+		return e
+	}
+	e.Kind, e.Amount = SomeoneBid, c.Amount
+	return e
+}
+
+// Private returns the private part that is committed to with the command.
+func (c Command) Private(arrival Time) Private {
+	return Private{
+		JWS: c.JWS, Tokens: c.Tokens, Certificate: c.Certificate,
+		Participant: c.Participant, CRL: c.CRL, Arrival: arrival, TS: c.TS,
+	}
+}

@@ -1,0 +1,127 @@
+package auction
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// EventKind is the kind of a public event.
+type EventKind string
+
+// Events of an auction's log, and of the house log where said.
+const (
+	SomeoneListed  EventKind = "someone_listed" // also in the house log
+	SomeoneBid     EventKind = "someone_bid"
+	AuctionClosed  EventKind = "auction_closed"
+	PolicyAdopted  EventKind = "policy_adopted"  // house log: the policy document
+	AuditApproved  EventKind = "audit_approved"  // house log: an operator lets an auditor see an auction
+	AuditDisclosed EventKind = "audit_disclosed" // house log: private parts went to that auditor
+)
+
+// Outcomes of a closed auction.
+const (
+	Sold   = "sold"
+	Unsold = "unsold"
+)
+
+// MaxEvent bounds an encoded event in bytes.
+const MaxEvent = 48 << 10
+
+// Event is what everybody may see of a log entry: the same canonical bytes for
+// all, numbered without gaps from 1 in each log, anonymous, its time given to
+// the second. Members that a kind does not have are left out.
+type Event struct {
+	Seq       uint64    `json:"seq"`
+	Kind      EventKind `json:"kind"`
+	Auction   ID        `json:"auction,omitempty"`
+	Pseudonym Pseudonym `json:"pseudonym,omitempty"`
+	Time      int64     `json:"time"`               // seconds since the Unix epoch, of the stamps' median
+	Terms     string    `json:"terms,omitempty"`    // someone_listed: the terms, verbatim
+	Amount    Amount    `json:"amount,omitempty"`   // someone_bid, auction_closed when sold
+	Recorded  bool      `json:"recorded,omitempty"` // someone_bid: arrived after the end, judged at the close
+	Outcome   string    `json:"outcome,omitempty"`  // auction_closed
+	Winner    Pseudonym `json:"winner,omitempty"`   // auction_closed when sold
+	Head      *Head     `json:"head,omitempty"`     // auction_closed: the final head before this entry
+	Stamps    []Blob    `json:"stamps,omitempty"`   // auction_closed: q stamps over that head
+	Policy    string    `json:"policy,omitempty"`   // policy_adopted: the document, verbatim
+	Auditor   *Hash     `json:"auditor,omitempty"`  // audit_*: thumbprint of the auditor's certificate
+}
+
+// Head names a prefix of a log: its size in entries and its Merkle root (RFC
+// 6962). A command names the latest that its signer knew.
+type Head struct {
+	Size uint64 `json:"size"`
+	Root Hash   `json:"root"`
+}
+
+// Encode returns the canonical bytes.
+func (e Event) Encode() []byte { return marshalCanonical(e) }
+
+// ParseEvent reads a canonical event and checks that it has the members of its
+// kind and no others.
+func ParseEvent(data []byte) (Event, error) {
+	if len(data) > MaxEvent {
+		return Event{}, Refuse(CodeTooLarge, "an event has at most %d bytes", MaxEvent)
+	}
+	var e Event
+	if err := parseCanonical(data, &e); err != nil {
+		return Event{}, err
+	}
+	if err := e.check(); err != nil {
+		return Event{}, err
+	}
+	return e, nil
+}
+
+func (e Event) check() error {
+	want := Event{Seq: e.Seq, Kind: e.Kind, Time: e.Time}
+	ok := e.Seq >= 1 && e.Time > 0 && e.Time < 1<<43
+	if e.Kind != PolicyAdopted {
+		want.Auction = e.Auction
+		ok = ok && isUUIDv4(string(e.Auction))
+	}
+	switch e.Kind {
+	case SomeoneListed:
+		want.Pseudonym, want.Terms = e.Pseudonym, e.Terms
+		ok = ok && e.Terms != "" && ID(e.Pseudonym) == e.Auction
+	case SomeoneBid:
+		want.Pseudonym, want.Amount, want.Recorded = e.Pseudonym, e.Amount, e.Recorded
+		ok = ok && isUUIDv4(string(e.Pseudonym)) && e.Amount.Valid()
+	case AuctionClosed:
+		want.Outcome, want.Head, want.Stamps = e.Outcome, e.Head, e.Stamps
+		ok = ok && e.Head != nil && len(e.Stamps) > 0 && len(e.Stamps) <= MaxAuthorities
+		switch e.Outcome {
+		case Sold:
+			want.Winner, want.Amount = e.Winner, e.Amount
+			ok = ok && isUUIDv4(string(e.Winner)) && e.Amount.Valid()
+		case Unsold:
+		default:
+			ok = false
+		}
+	case PolicyAdopted:
+		want.Policy = e.Policy
+		ok = ok && e.Policy != ""
+	case AuditApproved, AuditDisclosed:
+		want.Auditor = e.Auditor
+		ok = ok && e.Auditor != nil
+	default:
+		ok = false
+	}
+	if !ok || !bytes.Equal(marshalCanonical(want), marshalCanonical(e)) {
+		return Refuse(CodeBadRequest, "an event with members missing, out of range, or of another kind")
+	}
+	return nil
+}
+
+// Tail returns what follows the sequence number in the canonical bytes. The
+// store's scripts, which give the number, put `{"seq":N` in front of it.
+func (e Event) Tail() []byte {
+	e.Seq = 0
+	return bytes.TrimPrefix(marshalCanonical(e), []byte(`{"seq":0`))
+}
+
+// JoinEvent is the inverse of [Event.Tail] for the given sequence number.
+func JoinEvent(seq uint64, tail []byte) []byte {
+	b := strconv.AppendUint([]byte(`{"seq":`), seq, 10)
+	return append(b, tail...)
+}

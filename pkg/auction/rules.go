@@ -1,0 +1,164 @@
+package auction
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Verdict is what the rules say of one command. An empty Code accepts it.
+type Verdict struct {
+	Code     Code
+	Least    Amount // with CodeBidTooLow: the least acceptable amount; 0 if none is left
+	Recorded bool   // accepted, to be judged at the close
+}
+
+// Refusal returns the verdict as an error, nil if it accepts.
+func (v Verdict) Refusal() error {
+	if v.Code == "" {
+		return nil
+	}
+	return &Refusal{Code: v.Code, Detail: advice[v.Code], Least: v.Least}
+}
+
+// advice says what to do about each refusal that the rules decide.
+var advice = map[Code]string{
+	CodeBadHead:         "name the head of the log that the house shows you",
+	CodeStaleHead:       "the log has moved on: look at it, then sign anew",
+	CodeHeadInFuture:    "take the time stamp after you looked at the log",
+	CodeStampInFuture:   "the time stamp is ahead of the house's clock: check the time authority",
+	CodeStampTooOld:     "the command arrived too long after its time stamp: stamp it anew and send it again",
+	CodeBeforeListing:   "the time stamp is not after the listing",
+	CodeAuctionEnded:    "the auction has ended",
+	CodeWrongTerms:      "these are not the terms of the auction: look at it again",
+	CodeWrongCurrency:   "bid in the currency of the auction",
+	CodeOwnAuction:      "a seller may not bid on the own item",
+	CodeBidTooLow:       "bid at least the least acceptable amount",
+	CodeTooManyRecorded: "no more bids of yours are recorded for this close",
+	CodeUnknownPolicy:   "list under the policy that the house has in force",
+	CodeBadTerms:        "an auction closes 10 seconds to 90 days after its listing",
+	CodePseudonymUsed:   "this pseudonym has signed something else: make a new one for each command",
+	CodeUnknownAuction:  "there is no such auction",
+}
+
+// JudgeList applies the rules to a list command that arrives at the given time.
+// A duplicate must have been answered before.
+func (h *House) JudgeList(c Command, arrival Time) Verdict {
+	if len(h.Policies) == 0 || h.InForce != c.Listing.Policy {
+		return Verdict{Code: CodeUnknownPolicy}
+	}
+	p := h.Policies[h.InForce]
+	if code := h.checkHead(c.Head, c.TS, p); code != "" {
+		return Verdict{Code: code}
+	}
+	if code := checkFresh(c.TS, max(arrival, h.Arrival()), p); code != "" {
+		return Verdict{Code: code}
+	}
+	if open := c.Listing.Closes - c.TS; open < Time(MinOpen.Microseconds()) || open > Time(MaxOpen.Microseconds()) {
+		return Verdict{Code: CodeBadTerms}
+	}
+	return Verdict{}
+}
+
+// JudgeBid applies the rules of design section 4 to a bid that arrives at the
+// given time. A duplicate must have been answered before. The order of the
+// checks is part of the rules: place.lua gives the same codes.
+func (s *State) JudgeBid(c Command, arrival Time) Verdict {
+	now := max(arrival, s.Arrival())
+	switch {
+	case s.Closed != nil:
+		return Verdict{Code: CodeAuctionEnded}
+	case c.TermsHash != s.TermsHash:
+		return Verdict{Code: CodeWrongTerms}
+	case c.Currency != s.Terms.Currency:
+		return Verdict{Code: CodeWrongCurrency}
+	case c.Participant == s.Seller:
+		return Verdict{Code: CodeOwnAuction}
+	}
+	if code := s.checkHead(c.Head, c.TS, s.Policy); code != "" {
+		return Verdict{Code: code}
+	}
+	switch {
+	case c.TS <= s.Listed:
+		return Verdict{Code: CodeBeforeListing}
+	case c.TS >= s.End():
+		return Verdict{Code: CodeAuctionEnded}
+	}
+	if code := checkFresh(c.TS, now, s.Policy); code != "" {
+		return Verdict{Code: code}
+	}
+	if now >= s.End() {
+		if s.recordedBy(c.Participant) >= s.Policy.MaxRecorded {
+			return Verdict{Code: CodeTooManyRecorded}
+		}
+		return Verdict{Recorded: true}
+	}
+	if !s.outbids(c.Amount, c.TS, now) {
+		return Verdict{Code: CodeBidTooLow, Least: s.Least()}
+	}
+	return Verdict{}
+}
+
+// End is the effective end of the auction: stamps must be before it.
+func (s *State) End() Time { return s.Terms.Closes }
+
+// Least returns the least amount that a bid must have now, 0 if there is none
+// below the bound of all amounts.
+func (s *State) Least() Amount {
+	if s.Leader == nil {
+		return s.Terms.Minimum
+	}
+	if least := s.Leader.Amount + s.Terms.Increment; least.Valid() {
+		return least
+	}
+	return 0
+}
+
+// outbids holds rule 3: the first bid reaches the minimum, a later one the
+// highest plus the increment; or it equals the highest, has the earlier stamp,
+// and arrives within the tie window of the first bid at that value. So the
+// earliest stamp wins a tie in whatever order the network delivered.
+func (s *State) outbids(amount Amount, ts, arrival Time) bool {
+	lead := s.Leader
+	if lead == nil {
+		return amount >= s.Terms.Minimum
+	}
+	if amount >= lead.Amount+s.Terms.Increment {
+		return true
+	}
+	return amount == lead.Amount && ts < lead.TS &&
+		s.Terms.TieWindow > 0 && arrival <= s.leadSince+Time(s.Terms.TieWindow)
+}
+
+func (s *State) lead(b Bid) {
+	if s.Leader == nil || b.Amount != s.Leader.Amount {
+		s.leadSince = b.Arrival
+	}
+	s.Leader = &b
+}
+
+func (s *State) recordedBy(p Participant) int {
+	n := 0
+	for _, b := range s.Recorded {
+		if b.Participant == p {
+			n++
+		}
+	}
+	return n
+}
+
+// Winner returns the bid that wins if the log ends here: the leader after the
+// recorded bids were judged in order of (ts, sequence). It is nil if there is
+// none. It is a pure function of the log.
+func (s *State) Winner() *Bid {
+	end := *s
+	recorded := slices.Clone(s.Recorded)
+	slices.SortFunc(recorded, func(a, b Bid) int {
+		return cmp.Or(cmp.Compare(a.TS, b.TS), cmp.Compare(a.Seq, b.Seq))
+	})
+	for _, b := range recorded {
+		if end.outbids(b.Amount, b.TS, b.Arrival) {
+			end.lead(b)
+		}
+	}
+	return end.Leader
+}

@@ -1,0 +1,104 @@
+package auction
+
+import (
+	"crypto/sha256"
+	"time"
+)
+
+// Bounds of a listing's terms (design section 4).
+const (
+	MaxTitle       = 120  // bytes of UTF-8
+	MaxDescription = 4000 // bytes of UTF-8
+	MaxClaims      = 16   // claims that both sides must disclose, at least
+	MinOpen        = 10 * time.Second
+	MaxOpen        = 90 * 24 * time.Hour
+	MaxTieWindow   = 10 * time.Second
+)
+
+// Terms are what a seller offers. A list command carries them verbatim as
+// canonical JSON, members in this order; every bid names their hash, so that
+// nobody bids on other terms than the seller signed.
+type Terms struct {
+	V           int      `json:"v"`      // 1
+	Policy      Hash     `json:"policy"` // of the house policy that the auction is judged by
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Currency    Currency `json:"currency"`
+	Minimum     Amount   `json:"minimum"`    // least first bid
+	Increment   Amount   `json:"increment"`  // least step over the highest bid
+	Closes      Time     `json:"closes"`     // the end, in microseconds
+	TieWindow   int64    `json:"tie_window"` // microseconds; 0: the first in the log wins a tie
+	Disclose    []string `json:"disclose"`   // least claims that seller and winner disclose
+}
+
+// ParseTerms reads canonical terms and checks all that does not depend on when
+// they are listed. It refuses with CodeBadTerms, CodeBadAmount,
+// CodeWrongCurrency, CodeBadVersion or CodeBadRequest.
+func ParseTerms(data []byte) (Terms, error) {
+	var t Terms
+	if err := parseCanonical(data, &t); err != nil {
+		return Terms{}, err
+	}
+	if err := t.check(); err != nil {
+		return Terms{}, err
+	}
+	return t, nil
+}
+
+// Encode returns the canonical bytes. It refuses what [ParseTerms] refuses.
+func (t Terms) Encode() ([]byte, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	return marshalCanonical(t), nil
+}
+
+func (t Terms) check() error {
+	if t.V != 1 {
+		return Refuse(CodeBadVersion, "terms have version 1")
+	}
+	if t.Title == "" || !plainText(t.Title, MaxTitle, false) {
+		return Refuse(CodeBadTerms, "a title has 1 to %d bytes of printable text", MaxTitle)
+	}
+	if !plainText(t.Description, MaxDescription, true) {
+		return Refuse(CodeBadTerms, "a description has at most %d bytes of printable text", MaxDescription)
+	}
+	if _, err := t.Currency.Digits(); err != nil {
+		return err
+	}
+	if !t.Minimum.Valid() || !t.Increment.Valid() {
+		return Refuse(CodeBadAmount, "minimum bid and increment are more than zero and below 2^53 minor units")
+	}
+	if t.Closes <= 0 || t.Closes >= 1<<53 {
+		return Refuse(CodeBadTerms, "the closing time is in microseconds since 1970")
+	}
+	if t.TieWindow < 0 || t.TieWindow > MaxTieWindow.Microseconds() {
+		return Refuse(CodeBadTerms, "the tie window is 0 to %v", MaxTieWindow)
+	}
+	if t.Disclose == nil || len(t.Disclose) > MaxClaims {
+		return Refuse(CodeBadTerms, "at most %d claims to disclose", MaxClaims)
+	}
+	seen := make(map[string]bool, len(t.Disclose))
+	for _, claim := range t.Disclose {
+		if !IsName(claim) || seen[claim] {
+			return Refuse(CodeBadTerms, "a claim to disclose is a name such as username, and stands there once")
+		}
+		seen[claim] = true
+	}
+	return nil
+}
+
+// TermsHash is the hash of the exact bytes of the terms.
+func TermsHash(terms []byte) Hash { return sha256.Sum256(terms) }
+
+// IsName reports whether s is a lower-case name of 1 to 32 characters from
+// a-z, 0-9, '-' and '_': the form of houses, time authorities, and claims.
+func IsName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}
