@@ -71,6 +71,7 @@ func Codes() []Code {
 		CodeWrongAudience, CodeNotYourCommand, CodeNotAllowed, CodeBadEnrolment,
 		CodeBadStamp, CodeWrongStamps, CodeStampTooOld, CodeStampInFuture, CodeBeforeListing,
 		CodeBadHead, CodeStaleHead, CodeHeadInFuture, CodeUnavailable, CodeUnknownResult,
+		CodeRateLimited, CodeOverloaded, CodeHistoryChanged, CodeTooOld,
 		CodeBadTerms, CodeBadAmount, CodeWrongCurrency, CodeWrongTerms, CodeUnknownPolicy,
 		CodeUnknownAuction, CodeAuctionEnded, CodeAuctionOpen, CodeOwnAuction, CodeBidTooLow,
 		CodePseudonymUsed, CodeTooManyRecorded, CodeNoDisclosure,

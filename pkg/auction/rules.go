@@ -125,8 +125,16 @@ func (s *State) outbids(amount Amount, ts, arrival Time) bool {
 	if amount >= lead.Amount+s.Terms.Increment {
 		return true
 	}
-	return amount == lead.Amount && ts < lead.TS &&
-		s.Terms.TieWindow > 0 && arrival <= s.leadSince+Time(s.Terms.TieWindow)
+	return amount == lead.Amount && ts < lead.TS && arrival <= s.TieEnds()
+}
+
+// TieEnds is the latest arrival at which a bid that equals the leader's, with an
+// earlier stamp, still takes the lead; 0, before any arrival, where none does.
+func (s *State) TieEnds() Time {
+	if s.Leader == nil || s.Terms.TieWindow == 0 {
+		return 0
+	}
+	return s.leadSince + Time(s.Terms.TieWindow)
 }
 
 func (s *State) lead(b Bid) {

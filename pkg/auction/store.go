@@ -33,12 +33,16 @@ type Store interface {
 	// pseudonym and bytes sent again get the first answer, also after the
 	// close; a known pseudonym with other bytes or of another participant is
 	// refused with CodePseudonymUsed. A refusal by the rules is final for its
-	// pseudonym and changes nothing else.
+	// pseudonym and changes nothing else. A bid in an unknown auction is refused
+	// with CodeUnknownAuction, and nothing remembers that.
 	Place(ctx context.Context, cmd Accepted) (Answer, error)
 
 	// Close appends the close record over the given head, judged by [State.Winner].
 	// It returns nil if the auction is closed already, and [ErrGrew] if the log
-	// is longer than head.
+	// is longer than head. It refuses an unknown auction with CodeUnknownAuction,
+	// a head that is not the log's with CodeBadHead, and a median that is not
+	// after end and grace with CodeAuctionOpen. That the stamps hold is the
+	// caller's duty.
 	Close(ctx context.Context, id ID, head Head, stamps []Blob, median Time) error
 
 	// Disclose keeps a party's sealed presentation. It refuses with
@@ -50,7 +54,8 @@ type Store interface {
 
 	// Audit appends the approval (kind AuditApproved, by an operator) or the
 	// disclosure (AuditDisclosed) of one audit to the house log, once each. A
-	// disclosure without approval is refused with CodeNotAllowed.
+	// disclosure without approval is refused with CodeNotAllowed, an approval
+	// for an unknown auction with CodeUnknownAuction.
 	Audit(ctx context.Context, kind EventKind, audit Audit) error
 }
 
@@ -63,7 +68,7 @@ type Reader interface {
 	Auction(ctx context.Context, id ID) (*State, error)
 
 	// Entries returns entries of a log in order from sequence number from (>= 1)
-	// on, at most limit of them, none at the log's end.
+	// on, at most limit of them, none at the log's end. An unknown log is empty.
 	Entries(ctx context.Context, log LogID, from uint64, limit int) ([]Entry, error)
 
 	// Certificates returns the chains of those who signed commands in the
@@ -85,7 +90,7 @@ type Feed interface {
 	// was appended to the log or a private message of its auction changed, until
 	// stop is called; stop returns after the last call. Wakes may be lost or
 	// come too often: a watcher reads what is there, and looks once a second
-	// anyway. wake must not block.
+	// anyway. wake must not block, nor call stop.
 	Watch(log LogID, wake func()) (stop func())
 }
 
