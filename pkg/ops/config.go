@@ -63,6 +63,7 @@ func (p Program) Parse(dst any, args []string) error {
 		Config  string           `help:"JSON file with values for these flags, under the same names." type:"path" placeholder:"FILE"`
 		Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 	}
+	var file fileResolver
 	// kong calls exit and then goes on, so the call is noted and the rest of
 	// its work ignored.
 	exited := false
@@ -71,7 +72,8 @@ func (p Program) Parse(dst any, args []string) error {
 		kong.Description(p.Description+"\n\nExample: "+p.Example),
 		kong.Embed(&common),
 		kong.DefaultEnvars("SIGILO"),
-		kong.Resolvers(&fileResolver{}),
+		kong.WithBeforeResolve(file.load),
+		kong.Resolvers(&file),
 		kong.Vars{"version": Version()},
 		kong.Writers(stdout, io.Discard),
 		kong.Exit(func(int) { exited = true }),

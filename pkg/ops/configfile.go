@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,18 +23,11 @@ var notInFile = []string{"config", "help", "version"}
 // a file win over the environment, so it is silent about a flag that the
 // environment sets.
 type fileResolver struct {
-	loaded bool
 	values map[string]any
 }
 
 // Resolve returns the file's value of one flag, nil for none.
-func (f *fileResolver) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if !f.loaded {
-		if err := f.load(ctx); err != nil {
-			return nil, err
-		}
-		f.loaded = true
-	}
+func (f *fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, name := range flag.Envs {
 		if _, set := os.LookupEnv(name); set {
 			return nil, nil
@@ -58,6 +52,7 @@ func (f *fileResolver) Validate(app *kong.Application) error {
 	return nil
 }
 
+// load reads the file that the flags or the environment name, if any.
 func (f *fileResolver) load(ctx *kong.Context) error {
 	for _, flag := range ctx.Flags() {
 		if flag.Name != "config" {
@@ -72,9 +67,13 @@ func (f *fileResolver) load(ctx *kong.Context) error {
 			return fmt.Errorf("open configuration file: %w", err)
 		}
 		defer file.Close()
-		f.values, err = parseConfigFile(file)
+		data, err := io.ReadAll(io.LimitReader(file, maxConfigFile+1))
 		if err != nil {
 			return fmt.Errorf("read configuration file: %w", err)
+		}
+		f.values, err = parseConfigFile(data)
+		if err != nil {
+			return fmt.Errorf("configuration file: %w", err)
 		}
 	}
 	return nil
@@ -83,9 +82,11 @@ func (f *fileResolver) load(ctx *kong.Context) error {
 // parseConfigFile reads one JSON object of scalars and arrays of scalars. A key
 // that comes twice is an error: one of the two would be ignored in silence.
 // Numbers come out as they were written.
-func parseConfigFile(r io.Reader) (map[string]any, error) {
-	limited := &io.LimitedReader{R: r, N: maxConfigFile + 1}
-	dec := json.NewDecoder(limited)
+func parseConfigFile(data []byte) (map[string]any, error) {
+	if len(data) > maxConfigFile {
+		return nil, fmt.Errorf("over %d bytes", maxConfigFile)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
 		return nil, errors.New("not a JSON object")
@@ -113,9 +114,6 @@ func parseConfigFile(r io.Reader) (map[string]any, error) {
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the JSON object")
-	}
-	if limited.N == 0 {
-		return nil, fmt.Errorf("over %d bytes", maxConfigFile)
 	}
 	return values, nil
 }

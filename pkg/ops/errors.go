@@ -32,7 +32,7 @@ func HTTPStatus(code auction.Code) int {
 
 	// The request is sound, and the state of the auction or of its log is
 	// against it.
-	case auction.CodeStaleHead, auction.CodeHistoryChanged, auction.CodeSuspended,
+	case auction.CodeStaleHead, auction.CodeHistoryChanged,
 		auction.CodeAuctionEnded, auction.CodeAuctionOpen, auction.CodeBidTooLow,
 		auction.CodePseudonymUsed, auction.CodeTooManyRecorded:
 		return http.StatusConflict
