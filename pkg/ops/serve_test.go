@@ -222,13 +222,17 @@ func TestInternalAndPublicAreApart(t *testing.T) {
 
 func TestFailingBackgroundStopsTheServer(t *testing.T) {
 	broken := errors.New("broken")
-	r := start(t, Server{Background: func(context.Context) error { return broken }})
-	if err := <-r.done; !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
-	}
-	r = start(t, Server{Background: func(context.Context) error { return nil }})
-	if err := <-r.done; err == nil {
-		t.Error("work that ended by itself passed for a clean stop")
+	for _, cause := range []error{broken, nil} {
+		fail := make(chan error)
+		r := start(t, Server{Background: func(context.Context) error { return <-fail }})
+		fail <- cause
+		err := <-r.done
+		if err == nil {
+			t.Errorf("work that returned %v passed for a clean stop", cause)
+		}
+		if cause != nil && !errors.Is(err, cause) {
+			t.Errorf("got %v, want %v", err, cause)
+		}
 	}
 }
 
