@@ -84,7 +84,7 @@ func (v *Verifier) RevocationList(der, issuer []byte, at time.Time) (*Revocation
 		return nil, err
 	}
 	list, err := x509.ParseRevocationList(der)
-	if err != nil {
+	if err != nil || len(list.Raw) != len(der) { // it lets trailing bytes pass
 		return nil, refuseCertificate("the revocation list is not a CRL in DER")
 	}
 	if list.SignatureAlgorithm != x509.ECDSAWithSHA256 || list.CheckSignatureFrom(ca) != nil {
