@@ -1,0 +1,372 @@
+package auction
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Memory keeps the logs in this process: [Store], [Reader], [Feed] and
+// [Mailbox] by the rules of this package and nothing else. It is the model that
+// every other implementation is compared with; it forgets all when it goes.
+type Memory struct {
+	Watchers
+	clock  Clock
+	signer Signer
+	random io.Reader // of salts
+
+	mu       sync.Mutex // guards all below
+	house    House
+	logs     map[LogID][]Entry
+	states   map[ID]*State
+	answers  map[LogID]map[Pseudonym]memoryAnswer
+	chains   map[ID]map[Hash][]Blob
+	mine     map[Participant]map[ID]bool
+	audited  map[Audit]bool
+	mailbox  map[ID]*[2]*Disclosure // of seller and winner
+	received map[memoryReceipt]bool
+}
+
+// memoryAnswer is what a pseudonym got: a sequence number or a refusal.
+type memoryAnswer struct {
+	participant Participant
+	digest      Hash
+	seq         uint64
+	verdict     Verdict
+}
+
+type memoryReceipt struct {
+	id      ID
+	p       Participant
+	message MessageKind
+}
+
+var (
+	_ Store   = (*Memory)(nil)
+	_ Reader  = (*Memory)(nil)
+	_ Feed    = (*Memory)(nil)
+	_ Mailbox = (*Memory)(nil)
+)
+
+// NewMemory returns an empty house. random gives the salts of commitments.
+func NewMemory(clock Clock, signer Signer, random io.Reader) *Memory {
+	return &Memory{
+		clock: clock, signer: signer, random: random,
+		logs:     make(map[LogID][]Entry),
+		states:   make(map[ID]*State),
+		answers:  make(map[LogID]map[Pseudonym]memoryAnswer),
+		chains:   make(map[ID]map[Hash][]Blob),
+		mine:     make(map[Participant]map[ID]bool),
+		audited:  make(map[Audit]bool),
+		mailbox:  make(map[ID]*[2]*Disclosure),
+		received: make(map[memoryReceipt]bool),
+	}
+}
+
+// Adopt implements [Store].
+func (m *Memory) Adopt(_ context.Context, policy []byte) error {
+	if _, err := ParsePolicy(policy); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.house.InForce == PolicyHash(policy) {
+		return nil
+	}
+	return m.note(Event{Kind: PolicyAdopted, Policy: string(policy)})
+}
+
+// Audit implements [Store].
+func (m *Memory) Audit(_ context.Context, kind EventKind, audit Audit) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case kind != AuditApproved && kind != AuditDisclosed:
+		return Refuse(CodeBadRequest, "an audit is approved or disclosed")
+	case kind == AuditApproved && m.states[audit.Auction] == nil:
+		return Verdict{Code: CodeUnknownAuction}.Refusal()
+	case kind == AuditDisclosed && !m.house.Audits[audit]:
+		return Refuse(CodeNotAllowed, "no operator has approved this audit")
+	case kind == AuditApproved && m.house.Audits[audit], kind == AuditDisclosed && m.audited[audit]:
+		return nil
+	}
+	if err := m.note(Event{Kind: kind, Auction: audit.Auction, Auditor: &audit.Auditor}); err != nil {
+		return err
+	}
+	m.audited[audit] = kind == AuditDisclosed
+	return nil
+}
+
+// note appends an event that no participant commands to the house log.
+func (m *Memory) note(e Event) error {
+	now, err := m.clock()
+	if err != nil {
+		return err
+	}
+	e.Time = int64(now) / 1_000_000
+	entry, err := m.seal(e, Private{Arrival: now, TS: now})
+	if err != nil {
+		return err
+	}
+	_, err = m.append(HouseLog, entry)
+	return err
+}
+
+// Place implements [Store].
+func (m *Memory) Place(_ context.Context, cmd Accepted) (Answer, error) {
+	c := cmd.Command()
+	if !c.Kind.Stamped() {
+		return Answer{}, Refuse(CodeBadRequest, "only list and bid are placed")
+	}
+	now, err := m.clock()
+	if err != nil {
+		return Answer{}, err
+	}
+	entry, err := m.place(c, now)
+	if err != nil {
+		return Answer{}, err
+	}
+	receipt := []Receipt{{Auction: c.Auction, Seq: entry.Seq, Leaf: entry.Leaf()}}
+	if err := m.signer.SignReceipts(receipt); err != nil {
+		return Answer{}, fmt.Errorf("sign receipt: %w", err)
+	}
+	return Answer{Entry: entry, Receipt: receipt[0]}, nil
+}
+
+func (m *Memory) place(c Command, now Time) (Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	log := LogID(c.Auction)
+	if c.Kind == KindList {
+		log = HouseLog
+	} else if m.states[c.Auction] == nil {
+		return Entry{}, Verdict{Code: CodeUnknownAuction}.Refusal()
+	}
+	if a, ok := m.answers[log][c.Pseudonym]; ok {
+		if a.participant != c.Participant || a.digest != c.Digest {
+			return Entry{}, Verdict{Code: CodePseudonymUsed}.Refusal()
+		}
+		if err := a.verdict.Refusal(); err != nil {
+			return Entry{}, err
+		}
+		return m.logs[LogID(c.Auction)][a.seq-1], nil
+	}
+
+	answer := memoryAnswer{participant: c.Participant, digest: c.Digest}
+	if c.Kind == KindList {
+		answer.verdict = m.house.JudgeList(c, now)
+	} else {
+		answer.verdict = m.states[c.Auction].JudgeBid(c, now)
+	}
+	if err := answer.verdict.Refusal(); err != nil {
+		m.remember(log, c.Pseudonym, answer)
+		return Entry{}, err
+	}
+	event := c.Event()
+	event.Recorded = answer.verdict.Recorded
+	entry, err := m.seal(event, c.Private(now))
+	if err != nil {
+		return Entry{}, err
+	}
+	if c.Kind == KindList {
+		if _, err := m.append(HouseLog, entry); err != nil {
+			return Entry{}, err
+		}
+		m.states[c.Auction] = new(State)
+		m.chains[c.Auction] = make(map[Hash][]Blob)
+		m.remember(HouseLog, c.Pseudonym, memoryAnswer{c.Participant, c.Digest, 1, Verdict{}})
+	}
+	entry, err = m.append(LogID(c.Auction), entry)
+	if err != nil {
+		return Entry{}, err
+	}
+	answer.seq = entry.Seq
+	m.remember(LogID(c.Auction), c.Pseudonym, answer)
+	m.chains[c.Auction][c.Certificate] = c.Chain
+	if m.mine[c.Participant] == nil {
+		m.mine[c.Participant] = make(map[ID]bool)
+	}
+	m.mine[c.Participant][c.Auction] = true
+	return entry, nil
+}
+
+func (m *Memory) remember(log LogID, p Pseudonym, a memoryAnswer) {
+	if m.answers[log] == nil {
+		m.answers[log] = make(map[Pseudonym]memoryAnswer)
+	}
+	m.answers[log][p] = a
+}
+
+// seal makes an entry without its number.
+func (m *Memory) seal(e Event, p Private) (Entry, error) {
+	salt := make([]byte, SaltSize)
+	if _, err := io.ReadFull(m.random, salt); err != nil {
+		return Entry{}, fmt.Errorf("make salt: %w", err)
+	}
+	private := p.Encode()
+	return Entry{Event: e.Tail(), Commitment: Commit(salt, private), Salt: salt, Private: private}, nil
+}
+
+// append numbers a sealed entry, applies it, and wakes who watches.
+func (m *Memory) append(log LogID, e Entry) (Entry, error) {
+	e.Seq = uint64(len(m.logs[log])) + 1
+	e.Event = JoinEvent(e.Seq, e.Event)
+	var err error
+	if log == HouseLog {
+		err = m.house.Apply(e)
+	} else {
+		err = m.states[ID(log)].Apply(m.house.Policies, e)
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("apply entry: %w", err)
+	}
+	m.logs[log] = append(m.logs[log], e)
+	m.Wake(log)
+	return e, nil
+}
+
+// Close implements [Store].
+func (m *Memory) Close(_ context.Context, id ID, head Head, stamps []Blob, median Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.states[id]
+	if s == nil {
+		return Verdict{Code: CodeUnknownAuction}.Refusal()
+	}
+	if done, err := s.CheckClose(head, median); done || err != nil {
+		return err
+	}
+	now, err := m.clock()
+	if err != nil {
+		return err
+	}
+	entry, err := m.seal(s.ClosingEvent(stamps, median), Private{Arrival: now, TS: median})
+	if err != nil {
+		return err
+	}
+	_, err = m.append(LogID(id), entry)
+	return err
+}
+
+// Disclose implements [Store].
+func (m *Memory) Disclose(_ context.Context, cmd Accepted) error {
+	c := cmd.Command()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.states[c.Auction]
+	if s == nil {
+		return Verdict{Code: CodeUnknownAuction}.Refusal()
+	}
+	side, err := s.Party(c.Participant)
+	if err != nil {
+		return err
+	}
+	box := m.mailbox[c.Auction]
+	if box == nil {
+		box = new([2]*Disclosure)
+		m.mailbox[c.Auction] = box
+	}
+	if old := box[side]; old != nil {
+		if !bytes.Equal(old.JWS, c.JWS) || !bytes.Equal(old.Sealed, c.Sealed) {
+			return Verdict{Code: CodePseudonymUsed}.Refusal()
+		}
+		return nil
+	}
+	box[side] = &Disclosure{JWS: c.JWS, Sealed: c.Sealed}
+	m.Wake(LogID(c.Auction))
+	return nil
+}
+
+// House implements [Reader].
+func (m *Memory) House(context.Context) (*House, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.house
+	return &h, nil
+}
+
+// Auction implements [Reader].
+func (m *Memory) Auction(_ context.Context, id ID) (*State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.states[id] == nil {
+		return nil, Verdict{Code: CodeUnknownAuction}.Refusal()
+	}
+	s := *m.states[id]
+	return &s, nil
+}
+
+// Entries implements [Reader].
+func (m *Memory) Entries(_ context.Context, log LogID, from uint64, limit int) ([]Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := m.logs[log]
+	if from < 1 || from > uint64(len(all)) || limit < 1 {
+		return nil, nil
+	}
+	all = all[from-1:]
+	return slices.Clone(all[:min(limit, len(all))]), nil
+}
+
+// Certificates implements [Reader].
+func (m *Memory) Certificates(_ context.Context, id ID) (map[Hash][]Blob, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.chains[id]), nil
+}
+
+// Mine implements [Reader].
+func (m *Memory) Mine(_ context.Context, p Participant) ([]ID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.mine[p])), nil
+}
+
+// Due implements [Reader].
+func (m *Memory) Due(_ context.Context, before Time) ([]ID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var due []ID
+	for id, s := range m.states {
+		if s.Closed == nil && s.End() < before {
+			due = append(due, id)
+		}
+	}
+	slices.Sort(due)
+	return due, nil
+}
+
+// Disclosures implements [Mailbox].
+func (m *Memory) Disclosures(_ context.Context, id ID) (seller, winner *Disclosure, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if box := m.mailbox[id]; box != nil {
+		return box[SideSeller], box[SideWinner], nil
+	}
+	return nil, nil, nil
+}
+
+// Acknowledge implements [Mailbox].
+func (m *Memory) Acknowledge(_ context.Context, id ID, p Participant, message MessageKind) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.received[memoryReceipt{id, p, message}] = true
+	return nil
+}
+
+// Acknowledged implements [Mailbox].
+func (m *Memory) Acknowledged(_ context.Context, id ID, p Participant) (map[MessageKind]bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	got := make(map[MessageKind]bool)
+	for _, message := range []MessageKind{MessageClosed, MessageDisclosure} {
+		if m.received[memoryReceipt{id, p, message}] {
+			got[message] = true
+		}
+	}
+	return got, nil
+}
