@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
-	"fmt"
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -58,10 +57,10 @@ func newSigner(leaf *x509.Certificate, policy asn1.ObjectIdentifier) (*signer, e
 		return nil, badCertificate("the extended key usage must be timeStamping, alone and critical")
 	case leaf.KeyUsage == 0 || leaf.KeyUsage&^(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) != 0:
 		return nil, badCertificate("the key usage must be to sign, and nothing else")
-	case !states(leaf, policy):
-		return nil, badCertificate("the certificate is not for this time-stamp policy")
-	case states(leaf, RealTime) && states(leaf, SimulatedTime):
-		return nil, badCertificate("one certificate serves real or simulated time, not both")
+	case !states(leaf, roleTSA):
+		return nil, badCertificate("the certificate is not in the role of a time authority")
+	case statesOther(leaf, policy):
+		return nil, badCertificate("the certificate is for another kind of time")
 	}
 	return &signer{
 		key: key,
@@ -94,17 +93,23 @@ func states(leaf *x509.Certificate, policy asn1.ObjectIdentifier) bool {
 	return slices.ContainsFunc(leaf.Policies, func(oid x509.OID) bool { return oid.EqualASN1OID(policy) })
 }
 
-// trust checks that a pinned root issued the leaf, in the role of a time
-// authority and under the name in uri, and narrows s to the time in which both
-// certificates are valid.
+// statesOther reports whether a leaf is for another kind of time. One that
+// states no kind is bound to one by the house policy that lists it.
+func statesOther(leaf *x509.Certificate, policy asn1.ObjectIdentifier) bool {
+	for _, kind := range []asn1.ObjectIdentifier{RealTime, SimulatedTime} {
+		if !kind.Equal(policy) && states(leaf, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// trust checks that a pinned root issued the leaf under the name in uri, and
+// narrows s to the time in which both certificates are valid.
 func (s *signer) trust(leaf *x509.Certificate, roots []*x509.Certificate, uri string) error {
 	if len(leaf.URIs) != 1 || leaf.URIs[0].String() != uri ||
 		len(leaf.DNSNames)+len(leaf.EmailAddresses)+len(leaf.IPAddresses) != 0 {
 		return badCertificate("the certificate names another authority")
-	}
-	role, err := x509.OIDFromASN1OID(roleTSA)
-	if err != nil {
-		return fmt.Errorf("role of a time authority: %w", err)
 	}
 	for _, root := range roots {
 		from := max(s.from, auction.TimeOf(root.NotBefore))
@@ -113,16 +118,14 @@ func (s *signer) trust(leaf *x509.Certificate, roots []*x509.Certificate, uri st
 		pool.AddCert(root)
 		// The result is good for any time in between: each token is held to it.
 		_, err := leaf.Verify(x509.VerifyOptions{
-			Roots:               pool,
-			Intermediates:       x509.NewCertPool(),
-			CurrentTime:         from.Std(),
-			KeyUsages:           []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
-			CertificatePolicies: []x509.OID{role},
+			Roots:       pool,
+			CurrentTime: from.Std(),
+			KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
 		})
 		if err == nil && from <= until {
 			s.from, s.until = from, until
 			return nil
 		}
 	}
-	return badCertificate("no pinned root issued the certificate to a time authority")
+	return badCertificate("no pinned root issued the certificate for time stamping")
 }

@@ -13,8 +13,9 @@ import (
 )
 
 // The policies under which tokens are made (the documentation arc of RFC 5612).
-// The certificate of an authority states the one that it signs under, so a key
-// made for simulated time can never vouch for real time.
+// A house policy lists each certificate under one of the two, and a certificate
+// that states one itself is good for no other: a key made for simulated time
+// never vouches for real time.
 var (
 	RealTime      = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 17, 2, 1}
 	SimulatedTime = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 17, 2, 2}
@@ -32,7 +33,8 @@ func ParsePolicy(dotted string) (asn1.ObjectIdentifier, error) {
 	return nil, auction.Refuse(auction.CodeUnknownPolicy, "a time authority stamps under the policy of real or of simulated time")
 }
 
-// roleTSA is the certificate policy of the role "time authority".
+// roleTSA is the certificate policy of the role "time authority"; every
+// certificate of one states it.
 var roleTSA = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 17, 1, 3}
 
 var (

@@ -25,7 +25,7 @@ type Request struct {
 	Hash    crypto.Hash           // of the imprint: SHA256, SHA384 or SHA512
 	Imprint []byte                // the digest to stamp; as long as Hash says
 	Policy  asn1.ObjectIdentifier // nil: whichever the authority has
-	Nonce   []byte                // nil, or 1 to 20 bytes, big-endian, no leading zero byte
+	Nonce   []byte                // none, or 1 to 20 bytes, big-endian, no leading zero byte
 	CertReq bool                  // the token shall carry the authority's certificates
 
 	// messageImprint is the element as it came: the token repeats it bit for
@@ -64,7 +64,7 @@ func (r Request) Marshal() ([]byte, error) {
 		if r.Policy != nil {
 			b.AddASN1ObjectIdentifier(r.Policy)
 		}
-		if r.Nonce != nil {
+		if len(r.Nonce) > 0 {
 			addUnsigned(b, r.Nonce)
 		}
 		if r.CertReq {
