@@ -1,0 +1,144 @@
+package wire
+
+import (
+	"encoding/hex"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+)
+
+// A ServerMessage is what the DMS sends, one or more a frame: a pointer to one
+// of the answer and notice types.
+type ServerMessage interface {
+	message
+	// AnswerID returns the id of the request that this answers, 0 for a notice.
+	AnswerID() uint32
+}
+
+// ReceiptAnswer says that a list or bid command is committed and durable. With
+// the command's own bytes and stamps, what it holds opens the commitment: see
+// [auction.Private]. A command sent again gets the first answer.
+type ReceiptAnswer struct {
+	ID         uint32          `json:"id"`
+	Event      string          `json:"event"` // the entry's event, verbatim
+	Commitment auction.Hash    `json:"commitment"`
+	Salt       auction.Blob    `json:"salt"`
+	Arrival    auction.Time    `json:"arrival"`
+	CRL        uint64          `json:"crl"`
+	Receipt    auction.Receipt `json:"receipt"`
+}
+
+// RefusedAnswer says that a request changed nothing, and why.
+type RefusedAnswer struct {
+	ID     uint32         `json:"id,omitzero"` // 0: to a frame whose message did not parse
+	Code   auction.Code   `json:"code"`
+	Detail string         `json:"detail"`         // for a person
+	Least  auction.Amount `json:"least,omitzero"` // with bid_too_low
+}
+
+// Refusal returns what a refused request was told, as an error.
+func (m *RefusedAnswer) Refusal() *auction.Refusal {
+	return &auction.Refusal{Code: m.Code, Detail: m.Detail, Least: m.Least}
+}
+
+// OKAnswer says that it is done.
+type OKAnswer struct {
+	ID uint32 `json:"id"`
+}
+
+// ItemsAnswer is a page of auctions. More says that a page after the last of
+// them exists.
+type ItemsAnswer struct {
+	ID    uint32 `json:"id"`
+	Items []Item `json:"items"`
+	More  bool   `json:"more,omitzero"`
+}
+
+// ItemAnswer is one auction with the terms, verbatim, and a signed head of its log.
+type ItemAnswer struct {
+	ID    uint32 `json:"id"`
+	Item  Item   `json:"item"`
+	Terms string `json:"terms"`
+	Head  string `json:"head"` // a signed note
+}
+
+// FollowingAnswer says that a log's events are on their way, and how far the
+// log has come.
+type FollowingAnswer struct {
+	ID   uint32        `json:"id"`
+	Log  auction.LogID `json:"log"`
+	Head string        `json:"head"` // a signed note
+}
+
+// EntriesAnswer is a page of a log. Certificates holds the chains, leaf first,
+// of those who signed the commands in it whose private parts are there.
+type EntriesAnswer struct {
+	ID           uint32           `json:"id"`
+	Log          auction.LogID    `json:"log"`
+	Entries      []Entry          `json:"entries"`
+	Certificates [][]auction.Blob `json:"certificates,omitzero"`
+	More         bool             `json:"more,omitzero"`
+	Head         string           `json:"head"` // a signed note
+}
+
+// InboxAnswer gives private messages that are not acknowledged: asked for, or
+// unasked with id 0 when one has come.
+type InboxAnswer struct {
+	ID       uint32    `json:"id,omitzero"`
+	Messages []Message `json:"messages"`
+}
+
+// EventNotice is one public entry of a log that the client follows.
+type EventNotice struct {
+	Log        auction.LogID `json:"log"`
+	Event      string        `json:"event"` // verbatim
+	Commitment auction.Hash  `json:"commitment"`
+}
+
+// SnapshotNotice ends a following: the client's position is not in the log
+// (history_changed), or no longer kept (too_old). The client follows anew.
+type SnapshotNotice struct {
+	Log    auction.LogID `json:"log"`
+	Code   auction.Code  `json:"code"`
+	Detail string        `json:"detail"`
+	Item   *Item         `json:"item,omitzero"` // the auction as it is now; not for the house log
+	Head   string        `json:"head"`          // a signed note
+}
+
+// Reason is why the DMS asks a client to go.
+type Reason string
+
+// Reasons of a bye.
+const (
+	ReasonDrain       Reason = "drain"       // the replica stops
+	ReasonAge         Reason = "age"         // the connection is old
+	ReasonToken       Reason = "token"       // the session token ends
+	ReasonSlow        Reason = "slow"        // the client reads too slowly
+	ReasonRebalancing Reason = "rebalancing" // other replicas have more room
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Reason) UnmarshalText(text []byte) error {
+	return oneOf(r, text, ReasonDrain, ReasonAge, ReasonToken, ReasonSlow, ReasonRebalancing)
+}
+
+// ByeNotice announces the end of the connection. What is in flight is answered;
+// the client opens its next connection first and leaves this one then.
+type ByeNotice struct {
+	Reason Reason `json:"reason"`
+	After  uint64 `json:"after"` // milliseconds until the DMS closes
+}
+
+// EventMessage is what [AppendMessage] gives for the [EventNotice] of a public
+// entry, made in one allocation: once for all who follow the log.
+func EventMessage(log auction.LogID, e auction.Entry) []byte {
+	dst := make([]byte, 0, len(e.Event)+len(e.Event)/4+192)
+	dst = append(dst, `{"type":"event","log":"`...)
+	dst = append(dst, log...)
+	dst = append(dst, `","event":`...)
+	dst, _ = jsontext.AppendQuote(dst, e.Event) // an error says what AllowInvalidUTF8 mends
+	dst = append(dst, `,"commitment":"`...)
+	dst = hex.AppendEncode(dst, e.Commitment[:])
+	return append(dst, "\"}\n"...)
+}
