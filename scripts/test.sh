@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Checks the formatting, vets, and runs all tests with the race detector.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+unformatted=$(gofmt -l .)
+if [[ -n $unformatted ]]; then
+  printf 'not formatted, run make fmt:\n%s\n' "$unformatted" >&2
+  exit 1
+fi
+go vet ./...
+go test -race -timeout 8m ./...
