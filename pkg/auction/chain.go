@@ -11,7 +11,8 @@ const HouseLog LogID = "house"
 // Chain is the part of a log's view that the rules look back at: for each
 // entry its leaf, the Merkle root of the log up to it (RFC 6962, section 2.1),
 // and the running maximum of the arrivals. The zero Chain is an empty log. It
-// is not safe for concurrent use; a copy stays valid while the original grows.
+// is not safe for concurrent use. A copy stays as it is while the original
+// grows; it must not grow itself.
 type Chain struct {
 	leaves   []Hash
 	roots    []Hash

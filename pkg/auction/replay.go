@@ -15,8 +15,9 @@ type Bid struct {
 	Arrival     Time // running maximum over the log; 0 in a public view
 }
 
-// State is what an auction's log amounts to. It is a value: a copy made between
-// two calls of Apply stays as it is. Not safe for concurrent use.
+// State is what an auction's log amounts to. It is a value: a copy stays as it
+// is while the original takes more entries, and takes none itself. Not safe for
+// concurrent use.
 type State struct {
 	Chain
 	ID        ID
@@ -25,9 +26,9 @@ type State struct {
 	TermsHash Hash
 	Seller    Participant // zero in a public view
 	Listed    Time        // time stamp of the listing
-	Bids      int         // accepted so far, without the recorded ones
+	Bids      []Bid       // accepted, in their order, without the recorded ones
 	Leader    *Bid        // highest, nil before the first
-	Recorded  []Bid       // arrived after the end
+	Recorded  []Bid       // arrived after the end, judged at the close
 	Closed    *Event      // the close record, nil while open
 
 	leadSince Time // arrival of the first bid at the leader's amount
@@ -91,10 +92,10 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 			Amount: ev.Amount, TS: priv.TS, Arrival: max(priv.Arrival, s.Arrival()),
 		}
 		if ev.Recorded {
-			s.Recorded = append(s.Recorded[:len(s.Recorded):len(s.Recorded)], b)
+			s.Recorded = append(s.Recorded, b)
 		} else {
 			s.lead(b)
-			s.Bids++
+			s.Bids = append(s.Bids, b)
 		}
 	case AuctionClosed:
 		if *ev.Head != s.Head() {
@@ -162,6 +163,15 @@ func (c *Chain) open(e Entry) (Event, Private, error) {
 		return Event{}, Private{}, Refuse(CodeBadRequest, "an event of another time than its stamps")
 	}
 	return ev, priv, nil
+}
+
+// PublicHead returns the latest head that may be shown: bids that were recorded
+// after the end stay hidden until the close.
+func (s *State) PublicHead() Head {
+	if s.Closed == nil && len(s.Recorded) > 0 {
+		return s.HeadAt(s.Recorded[0].Seq - 1)
+	}
+	return s.Head()
 }
 
 // ClosingEvent returns the close record over the whole log as it stands, except
