@@ -25,9 +25,9 @@ type Command struct {
 	Auction     ID // of a list command: its own pseudonym
 	Pseudonym   Pseudonym
 	Participant Participant
-	Digest      Hash // SHA-256 of the JWS: tells the same bytes sent again from others
-	Head        Head // the latest that the signer knew: of the house log for list, else of the auction's
-	TS          Time // median of the stamps; 0 for a kind without
+	Digest      Hash   // SHA-256 of the JWS: tells the same bytes sent again from others
+	Head        Head   // the latest that the signer knew: of the house log for list, else of the auction's
+	TS          Time   // median of the stamps; 0 for a kind without
 	Terms       []byte // list: the exact bytes of the terms
 	Listing     Terms  // list: what they say
 	Amount      Amount
