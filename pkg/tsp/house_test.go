@@ -22,6 +22,10 @@ import (
 // start is the time at which the tests play.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
+// leafEnd is when certificates end: far off, since one of the judges that these
+// tests call uses the machine's clock.
+var leafEnd = time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // testKey signs the same bytes always in the same way (RFC 6979), so that
 // golden vectors can be made anew.
 type testKey struct{ *ecdsa.PrivateKey }
@@ -53,7 +57,7 @@ func newTestHouse(t testing.TB, keyNumber byte) testHouse {
 		SerialNumber:          big.NewInt(int64(keyNumber)),
 		Subject:               pkix.Name{CommonName: "Sigilo root", Organization: []string{"demo"}},
 		NotBefore:             start.Add(-time.Hour).Truncate(time.Second),
-		NotAfter:              start.Add(10 * 365 * 24 * time.Hour).Truncate(time.Second),
+		NotAfter:              time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -93,7 +97,7 @@ func (h testHouse) authority(t testing.TB, name string, keyNumber byte, edit fun
 		SerialNumber:          new(big.Int).SetBytes(bytes.Repeat([]byte{0x40 | keyNumber}, 16)),
 		Subject:               pkix.Name{CommonName: "Sigilo tsa"},
 		NotBefore:             start.Add(-time.Hour).Truncate(time.Second),
-		NotAfter:              start.Add(1000 * time.Hour).Truncate(time.Second),
+		NotAfter:              leafEnd,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtraExtensions:       []pkix.Extension{testEKU(true, 8)},

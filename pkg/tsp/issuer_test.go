@@ -69,7 +69,7 @@ func TestIssuerRefusesTokens(t *testing.T) {
 		{"malformed", good[1:], start, nil, BadDataFormat},
 		{"another policy", otherPolicy, start, nil, UnacceptedPolicy},
 		{"before the certificate", good, start.Add(-2 * time.Hour), nil, TimeNotAvailable},
-		{"after the certificate", good, start.Add(1001 * time.Hour), nil, TimeNotAvailable},
+		{"after the certificate", good, leafEnd.Add(time.Second), nil, TimeNotAvailable},
 		{"no randomness", good, start, func(c *IssuerConfig) { c.Rand = bytes.NewReader(nil) }, SystemFailure},
 	} {
 		t.Run(c.name, func(t *testing.T) {
