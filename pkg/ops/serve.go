@@ -47,8 +47,9 @@ type Server struct {
 	OnListen func(public, internal net.Addr)
 
 	// Drain says goodbye on the connections that Handler has taken over
-	// (WebSockets), and returns when they have ended. It runs after the drain
-	// delay, and shares with the end of the ordinary requests a deadline of 20 s.
+	// (WebSockets), and returns when they have ended; it sees to it that Handler
+	// takes over no more. It runs after the drain delay, and shares with the end
+	// of the ordinary requests a deadline of 20 s.
 	Drain func(context.Context) error
 
 	// Background is the service's work between requests. Its context ends
