@@ -39,14 +39,11 @@ func (s *testStamper) Stamp(ctx context.Context, imprint [32]byte) ([][]byte, au
 		return nil, 0, errors.New("the same imprint twice")
 	}
 	s.imprint = imprint
-	pass(s.forth)
+	time.Sleep(s.forth)
 	at := auction.TimeOf(time.Now().Add(s.offset))
-	pass(s.back)
+	time.Sleep(s.back)
 	return nil, at, nil
 }
-
-// pass lets the bubble's time pass.
-func pass(d time.Duration) { <-time.After(d) }
 
 // truth is the time that authorities without an offset give.
 func truth() auction.Time { return auction.TimeOf(time.Now()) }
@@ -72,9 +69,9 @@ func TestClockRunsFromItsStamp(t *testing.T) {
 		wantCode(t, err, auction.CodeUnavailable)
 		refresh(t, c)
 		wantTime(t, c, truth())
-		pass(ClockMaxAge)
+		time.Sleep(ClockMaxAge)
 		wantTime(t, c, truth())
-		pass(time.Nanosecond)
+		time.Sleep(time.Nanosecond)
 		_, err = c.Now()
 		wantCode(t, err, auction.CodeUnavailable)
 		refresh(t, c)
@@ -108,11 +105,11 @@ func TestClockAgeCountsFromTheQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewClock(&testStamper{back: time.Second}, nil, false)
 		refresh(t, c)
-		pass(ClockMaxAge - time.Second)
+		time.Sleep(ClockMaxAge - time.Second)
 		if _, err := c.Now(); err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Nanosecond)
+		time.Sleep(time.Nanosecond)
 		_, err := c.Now()
 		wantCode(t, err, auction.CodeUnavailable)
 	})
@@ -128,9 +125,9 @@ func TestClockNeverGoesBackwards(t *testing.T) {
 		s.set(func(s *testStamper) { s.offset = time.Hour - time.Second })
 		refresh(t, c)
 		wantTime(t, c, ahead) // stands still ...
-		pass(time.Second)
+		time.Sleep(time.Second)
 		wantTime(t, c, ahead)
-		pass(time.Second)
+		time.Sleep(time.Second)
 		wantTime(t, c, ahead.Add(time.Second)) // ... until time has caught up
 	})
 }
@@ -164,20 +161,20 @@ func TestClockRun(t *testing.T) {
 			})
 		}
 		wantAsked(1)
-		pass(20 * time.Second)
+		time.Sleep(20 * time.Second)
 		wantAsked(2)
 		s.set(func(s *testStamper) { s.down = true })
-		pass(20 * time.Second)
+		time.Sleep(20 * time.Second)
 		wantAsked(3)
 		if _, err := c.Now(); err != nil {
 			t.Fatal(err)
 		}
-		pass(retryEvery)
+		time.Sleep(retryEvery)
 		wantAsked(4)
 		s.set(func(s *testStamper) { s.down = false })
-		pass(retryEvery)
+		time.Sleep(retryEvery)
 		wantAsked(5)
-		pass(19 * time.Second)
+		time.Sleep(19 * time.Second)
 		wantAsked(5)
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
