@@ -91,6 +91,14 @@ func tryGet(url string) (int, string, error) {
 	return resp.StatusCode, string(body), err
 }
 
+// expect asks for address, host:port/path, and looks at the status.
+func expect(t *testing.T, when, address string, want int) {
+	t.Helper()
+	if got, body := get(t, "http://"+address); got != want {
+		t.Errorf("%s: %s answers %d %q, want %d", when, address, got, body, want)
+	}
+}
+
 // An order notes what happened one after the other.
 type order struct {
 	mu     sync.Mutex
@@ -130,9 +138,7 @@ func TestGracefulStop(t *testing.T) {
 		},
 	})
 
-	if status, _ := get(t, "http://"+r.internal+"/readyz"); status != http.StatusOK {
-		t.Fatalf("ready: status %d", status)
-	}
+	expect(t, "before the stop", r.internal+"/readyz", http.StatusOK)
 	answer := make(chan string, 1)
 	go func() {
 		_, body, err := tryGet("http://" + r.public + "/slow")
@@ -141,16 +147,10 @@ func TestGracefulStop(t *testing.T) {
 	<-arrived
 
 	r.stop()
-	if status, body := get(t, "http://"+r.internal+"/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "stopping") {
-		t.Errorf("while stopping: readyz %d %q", status, body)
-	}
-	if status, _ := get(t, "http://"+r.internal+"/healthz"); status != http.StatusOK {
-		t.Errorf("while stopping: healthz %d", status)
-	}
+	expect(t, "while stopping", r.internal+"/readyz", http.StatusServiceUnavailable)
+	expect(t, "while stopping", r.internal+"/healthz", http.StatusOK)
 	<-draining
-	if status, _ := get(t, "http://"+r.public+"/quick"); status != http.StatusOK {
-		t.Errorf("while draining: a new request got %d", status)
-	}
+	expect(t, "while draining", r.public+"/quick", http.StatusOK)
 	close(drained)
 	close(release)
 	if got := <-answer; got != "answered<nil>" {
@@ -195,9 +195,7 @@ func TestReadiness(t *testing.T) {
 		if step != nil && (status != http.StatusServiceUnavailable || !strings.Contains(body, step.Error())) {
 			t.Errorf("not ready: %d %s", status, body)
 		}
-		if status, _ := get(t, "http://"+r.internal+"/healthz"); status != http.StatusOK {
-			t.Errorf("health does not depend on readiness: %d", status)
-		}
+		expect(t, "ready or not", r.internal+"/healthz", http.StatusOK)
 	}
 	r.stop()
 	<-r.done
@@ -214,9 +212,7 @@ func TestInternalAndPublicAreApart(t *testing.T) {
 		t.Errorf("metrics: %d", status)
 	}
 	for _, path := range []string{"/metrics", "/readyz", "/healthz"} {
-		if status, _ := get(t, "http://"+r.public+path); status != http.StatusNotFound {
-			t.Errorf("the public address serves %s: %d", path, status)
-		}
+		expect(t, "public", r.public+path, http.StatusNotFound)
 	}
 }
 
@@ -287,9 +283,7 @@ func TestTLS(t *testing.T) {
 	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "HTTP/1.1" || resp.TLS.Version != tls.VersionTLS13 {
 		t.Errorf("got %s over TLS %x, %v", body, resp.TLS.Version, err)
 	}
-	if status, _ := get(t, "http://"+r.public); status != http.StatusBadRequest {
-		t.Errorf("plain HTTP on the TLS port: %d", status)
-	}
+	expect(t, "plain HTTP on the TLS port", r.public, http.StatusBadRequest)
 }
 
 func selfSigned(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
