@@ -30,7 +30,7 @@ func ParseLogKey(text string) (LogKey, error) {
 		return LogKey{}, bad
 	}
 	// NewVerifier lets other base64 and hexadecimal spellings of a key pass.
-	key, err := base64.StdEncoding.DecodeString(text[strings.LastIndex(text, "+")+1:])
+	key, err := base64.StdEncoding.DecodeString(strings.SplitN(text, "+", 3)[2])
 	if err != nil {
 		return LogKey{}, bad
 	}

@@ -85,6 +85,21 @@ func TestLogKeyStrict(t *testing.T) {
 	}
 }
 
+// Base64 may hold the plus sign that parts a verifier key.
+func TestLogKeyOfAnySeed(t *testing.T) {
+	plus := false
+	for seed := range 64 {
+		signer, key := testLogKey(t, byte(seed))
+		plus = plus || strings.Count(key.String(), "+") > 2
+		if !signer.Fits(key) {
+			t.Errorf("seed %d: the signer does not fit its key", seed)
+		}
+	}
+	if !plus {
+		t.Error("no key has a plus sign in it")
+	}
+}
+
 func TestSignerKeyErrorTellsNothing(t *testing.T) {
 	secret, _, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{9}, 64)), testHouse)
 	if err != nil {
