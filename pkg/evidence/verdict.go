@@ -1,0 +1,157 @@
+package evidence
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+)
+
+// A Verdict says what evidence that holds is evidence of.
+type Verdict struct {
+	Kind      Kind
+	House     string
+	Anchored  bool           // it rests on what the verifier trusts
+	Roots     []auction.Hash // SHA-256 of the root certificates that it rests on
+	LogKey    string
+	Simulated bool // the time stamps are of simulated time
+
+	Auction  auction.ID
+	Title    string
+	Currency auction.Currency
+	Head     auction.Head // of the whole log, signed by the house
+	Bids     int          // accepted before the end
+	Recorded int          // arrived after it, judged at the close
+	Shown    int          // entries whose private part was checked
+	Receipts int
+
+	Outcome string // auction.Sold, auction.Unsold, "" while open
+	Winner  auction.Pseudonym
+	Amount  auction.Amount
+}
+
+func (r *replay) verdict(trust *Trust) Verdict {
+	s := r.state
+	v := Verdict{
+		Kind: r.bundle.Kind, House: r.policy.House, Anchored: trust != nil, Roots: r.policy.Roots,
+		LogKey: r.policy.LogKey, Simulated: r.policy.Simulated,
+		Auction: s.ID, Title: s.Terms.Title, Currency: s.Terms.Currency, Head: s.Head(),
+		Bids: len(s.Bids), Recorded: len(s.Recorded), Shown: r.shown, Receipts: len(r.bundle.Receipts),
+	}
+	if s.Closed != nil {
+		v.Outcome, v.Winner, v.Amount = s.Closed.Outcome, s.Closed.Winner, s.Closed.Amount
+	}
+	return v
+}
+
+// String returns the verdict for a person: what the evidence rests on, what it
+// says, what it proves, and what it does not.
+func (v Verdict) String() string { return strings.Join(v.Lines(), "\n") + "\n" }
+
+// Lines returns the lines of String. The first names what the evidence rests on,
+// and simulated time.
+func (v Verdict) Lines() []string {
+	lines := []string{
+		v.basis(),
+		fmt.Sprintf("auction %s of house %s: %q", v.Auction, v.House, v.Title),
+		fmt.Sprintf("%d entries, log root sha256 %s", v.Head.Size, v.Head.Root),
+		v.outcome(),
+		"This proves:",
+	}
+	for _, s := range v.Proves() {
+		lines = append(lines, "  - "+s)
+	}
+	lines = append(lines, "It does not prove:")
+	for _, s := range v.Leaves() {
+		lines = append(lines, "  - "+s)
+	}
+	return lines
+}
+
+func (v Verdict) basis() string {
+	var roots []string
+	for _, root := range v.Roots {
+		roots = append(roots, root.String())
+	}
+	basis := "root sha256 " + strings.Join(roots, ", ")
+	if v.Anchored {
+		basis = "anchored: house " + v.House + ", " + basis
+	} else {
+		basis = "consistent, not anchored: " + basis
+	}
+	if v.Simulated {
+		basis += "; SIMULATED TIME"
+	}
+	return basis
+}
+
+func (v Verdict) outcome() string {
+	bids := fmt.Sprintf("%d accepted, %d recorded after the end", v.Bids, v.Recorded)
+	switch v.Outcome {
+	case auction.Sold:
+		return fmt.Sprintf("closed: sold to %s for %s %s (bids: %s)", v.Winner, v.Amount.Format(v.Currency), v.Currency, bids)
+	case auction.Unsold:
+		return fmt.Sprintf("closed: not sold (bids: %s)", bids)
+	}
+	return fmt.Sprintf("still open (bids: %s)", bids)
+}
+
+// Proves says in plain sentences what the evidence proves.
+func (v Verdict) Proves() []string {
+	out := []string{"The house signed exactly this log: nothing in it was changed, dropped or put in since."}
+	if v.Outcome != "" {
+		out = append(out, "The close record bears time stamps from after the end and the grace, over the whole log before it.")
+		if v.Kind == Audit || v.Recorded == 0 {
+			out = append(out, "The outcome is the one that the rules give for this log.")
+		} else {
+			out = append(out, "No bid in this log beats the outcome by an increment.")
+		}
+	}
+	switch v.Kind {
+	case Audit:
+		out = append(out,
+			"Behind the listing and behind each bid stands a command that a certified participant signed and time authorities stamped.",
+			"The rules accept each bid in the order of the log, ties included.")
+	case Party:
+		out = append(out, fmt.Sprintf("Behind %s whose private part is in this file stands a command that a certified participant signed and time authorities stamped.",
+			count(v.Shown, "entry", "entries")))
+	}
+	if v.Receipts > 0 {
+		out = append(out, fmt.Sprintf("The house kept %s: the entries are where it promised.", count(v.Receipts, "receipt", "receipts")))
+	}
+	return out
+}
+
+// Leaves says in plain sentences what the evidence leaves open.
+func (v Verdict) Leaves() []string {
+	var out []string
+	if !v.Anchored {
+		out = append(out, "That the house is the one that you mean: compare the root with what the house publishes, or verify with what you trust.")
+	}
+	if v.Simulated {
+		out = append(out, "When anything happened: the clock was simulated.")
+	}
+	switch v.Kind {
+	case Public:
+		out = append(out, "That a participant stands behind each bid: the signed commands are not in a public file.")
+	case Party:
+		out = append(out, "That a participant stands behind the entries whose private part is not in this file.")
+	}
+	if v.Kind != Audit {
+		out = append(out, "The order of stamps within a second, and so who was first among equal bids.")
+	}
+	return append(out,
+		"That the house took every bid that was sent: whom it turned away can show a receipt, if one was given.",
+		"That the house showed everybody the same log: compare the log root with others.",
+		"That no certificate was revoked when it was used: only the number of the revocation list is in the log.",
+		"That the listing came in its place of the house's log, and that seller and winner are not the same person with two certificates.",
+		"That seller and winner told each other the truth, or anything: that is between them.",
+	)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "the one " + one
+	}
+	return fmt.Sprintf("the %d %s", n, many)
+}
