@@ -78,8 +78,10 @@ func (*ByeNotice) AnswerID() uint32 { return 0 }
 
 func (m *ReceiptAnswer) check() bool {
 	r := m.Receipt
-	return m.ID > 0 && sized(m.Event, auction.MaxEvent) && len(m.Salt) == auction.SaltSize && m.Arrival > 0 &&
-		r.Auction != "" && r.Seq > 0 && r.Batch > r.Index && len(r.Path) <= maxProof && sized(r.Signature, maxSignature)
+	return m.ID > 0 && sized(m.Event, auction.MaxEvent) && there(m.Commitment) &&
+		len(m.Salt) == auction.SaltSize && m.Arrival > 0 &&
+		r.Auction != "" && r.Seq > 0 && there(r.Leaf) && r.Batch > r.Index &&
+		r.Path != nil && len(r.Path) <= maxProof && sized(r.Signature, maxSignature)
 }
 
 func (m *RefusedAnswer) check() bool { return m.Code != "" && len(m.Detail) <= MaxText }
@@ -122,7 +124,7 @@ func (m *InboxAnswer) check() bool {
 }
 
 func (m *EventNotice) check() bool {
-	return m.Log != "" && sized(m.Event, auction.MaxEvent)
+	return m.Log != "" && sized(m.Event, auction.MaxEvent) && there(m.Commitment)
 }
 
 func (m *SnapshotNotice) check() bool {

@@ -28,10 +28,11 @@ func (e Entry) Entry() (auction.Entry, error) {
 }
 
 func (e Entry) check() bool {
-	if e.Salt == nil && e.Private == nil {
-		return sized(e.Event, auction.MaxEvent)
+	if !sized(e.Event, auction.MaxEvent) || !there(e.Commitment) {
+		return false
 	}
-	return sized(e.Event, auction.MaxEvent) && len(e.Salt) == auction.SaltSize && sized(e.Private, auction.MaxPrivate)
+	return e.Salt == nil && e.Private == nil ||
+		len(e.Salt) == auction.SaltSize && sized(e.Private, auction.MaxPrivate)
 }
 
 // Role is the side that a private message makes of its recipient.

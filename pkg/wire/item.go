@@ -69,7 +69,7 @@ func (i *Item) check() bool {
 	ok := i.Auction != "" && sized(i.Title, auction.MaxTitle) && i.Currency != "" &&
 		i.Minimum > 0 && i.Increment > 0 && i.Closes > 0 &&
 		i.TieWindow >= 0 && i.TieWindow <= auction.MaxTieWindow.Microseconds() &&
-		i.Status != "" && i.Head.Size > 0 && (i.Highest == 0) == (i.Leader == "") &&
+		there(i.TermsHash) && i.Status != "" && i.Head.Size > 0 && there(i.Head.Root) && (i.Highest == 0) == (i.Leader == "") &&
 		(i.Least == 0 || i.Status == StatusOpen) &&
 		outcomeOK(i.Outcome, i.Status == StatusClosed) && (i.Outcome == auction.Sold) == (i.Winner != "")
 	for _, b := range i.Mine {

@@ -23,6 +23,7 @@ var strict = json.JoinOptions(
 		text(parseLogID),
 		text(parseCode),
 		text(parseCurrency),
+		json.UnmarshalFromFunc(readBlob),
 		json.UnmarshalFromFunc(readAmount),
 		json.UnmarshalFromFunc(readTime),
 		json.UnmarshalFromFunc(readUint64),
@@ -109,6 +110,24 @@ func parseCurrency(s string) (auction.Currency, error) {
 	c := auction.Currency(s)
 	_, err := c.Digits()
 	return c, err
+}
+
+// readBlob reads binary data of at least one byte, without escapes in its text.
+func readBlob(d *jsontext.Decoder, v *auction.Blob) error {
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	if value.Kind() != jsontext.KindString {
+		return malformed()
+	}
+	encoded := value[1 : len(value)-1]
+	out := make(auction.Blob, base64url.DecodedLen(len(encoded)))
+	if len(out) == 0 || !decode(out, encoded) {
+		return auction.Refuse(auction.CodeBadRequest, "binary data is unpadded base64url of at least one byte")
+	}
+	*v = out
+	return nil
 }
 
 // readInteger reads a JSON number of plain digits, below 2^53. Any other number

@@ -158,3 +158,7 @@ func oneOf[T ~string](v *T, text []byte, set ...T) error {
 
 // sized reports whether b has 1 to limit bytes.
 func sized[B ~string | ~[]byte](b B, limit int) bool { return len(b) > 0 && len(b) <= limit }
+
+// there reports whether a hash is one: no input of SHA-256 is known to give the
+// zero hash, which stands for an absent member.
+func there(h auction.Hash) bool { return h != auction.Hash{} }

@@ -43,7 +43,7 @@ func ParseReady(data []byte) (Ready, error) {
 	if err != nil {
 		return Ready{}, err
 	}
-	if r.V != version || r.Time == 0 || !auction.IsName(r.House) || r.Ends == 0 ||
+	if r.V != version || r.Time == 0 || !there(r.Policy) || !auction.IsName(r.House) || r.Ends == 0 ||
 		r.Limits.Frame == 0 || r.Limits.LargeFrame < r.Limits.Frame || r.Limits.Follows == 0 {
 		return Ready{}, malformed()
 	}
