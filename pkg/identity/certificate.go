@@ -28,6 +28,7 @@ type Certificate struct {
 	Thumbprint  auction.Hash        // SHA-256 of the DER: x5t#S256
 	Role        Role
 	Authority   string // of a time authority its name, else ""
+	Simulated   bool   // of a time authority: it stamps simulated time
 	Serial      string // lower-case hexadecimal, without leading zeros
 	NotBefore   time.Time
 	NotAfter    time.Time
@@ -86,11 +87,11 @@ func (v *Verifier) VerifyEnded(chain [][]byte, role Role, at time.Time, grace ti
 	if err != nil {
 		return nil, err
 	}
-	authority, err := v.checkLeaf(certs[0], role)
+	leaf := certs[0]
+	authority, err := v.checkLeaf(leaf, role)
 	if err != nil {
 		return nil, err
 	}
-	leaf := certs[0]
 	key := leaf.PublicKey.(*ecdsa.PublicKey) // parseCertificate has seen to it
 	return &Certificate{
 		Key:         key,
@@ -98,6 +99,7 @@ func (v *Verifier) VerifyEnded(chain [][]byte, role Role, at time.Time, grace ti
 		Thumbprint:  sha256.Sum256(leaf.Raw),
 		Role:        role,
 		Authority:   authority,
+		Simulated:   hasPolicy(leaf, oidSimulatedTime),
 		Serial:      serialText(leaf.SerialNumber),
 		NotBefore:   leaf.NotBefore,
 		NotAfter:    leaf.NotAfter,
@@ -178,9 +180,9 @@ func refusePath(err error) error {
 
 // checkLeaf demands the exact form in which leaves are issued, and returns the
 // name of a time authority.
-func (v *Verifier) checkLeaf(leaf *x509.Certificate, role Role) (authority string, err error) {
+func (v *Verifier) checkLeaf(leaf *x509.Certificate, role Role) (string, error) {
 	if leaf.IsCA || !leaf.BasicConstraintsValid || leaf.KeyUsage != x509.KeyUsageDigitalSignature ||
-		len(leaf.ExtKeyUsage) != 1 || len(leaf.UnknownExtKeyUsage) != 0 || len(leaf.Policies) != 1 {
+		len(leaf.ExtKeyUsage) != 1 || len(leaf.UnknownExtKeyUsage) != 0 {
 		return "", refuseCertificate("it is not in the form of this role")
 	}
 	if len(leaf.URIs) != 1 || len(leaf.DNSNames)+len(leaf.EmailAddresses)+len(leaf.IPAddresses) != 0 {
@@ -188,15 +190,14 @@ func (v *Verifier) checkLeaf(leaf *x509.Certificate, role Role) (authority strin
 	}
 	name := leaf.URIs[0].String()
 	if role == RoleTSA {
-		prefix := RoleURI(RoleTSA, v.house, "")
-		rest, ok := strings.CutPrefix(name, prefix)
-		if !ok || CheckName(rest) != nil {
+		authority, ok := strings.CutPrefix(name, RoleURI(RoleTSA, v.house, ""))
+		if !ok || CheckName(authority) != nil {
 			return "", refuseCertificate("it is another house's or another role's")
 		}
-		if !eachCritical(leaf) {
-			return "", refuseCertificate("its key usage is not critical")
-		}
-		return rest, nil
+		return authority, checkTimeAuthority(leaf)
+	}
+	if len(leaf.Policies) != 1 {
+		return "", refuseCertificate("it is for more than one role")
 	}
 	if name != RoleURI(role, v.house, "") {
 		return "", refuseCertificate("it is another house's or another role's")
@@ -204,14 +205,18 @@ func (v *Verifier) checkLeaf(leaf *x509.Certificate, role Role) (authority strin
 	return "", nil
 }
 
-// eachCritical demands the critical extended key usage of RFC 3161 2.3.
-func eachCritical(leaf *x509.Certificate) bool {
+// checkTimeAuthority demands the critical extended key usage of RFC 3161 2.3,
+// and one kind of time.
+func checkTimeAuthority(leaf *x509.Certificate) error {
+	if len(leaf.Policies) != 2 || hasPolicy(leaf, oidRealTime) == hasPolicy(leaf, oidSimulatedTime) {
+		return refuseCertificate("it is not for one kind of time")
+	}
 	for _, extension := range leaf.Extensions {
-		if extension.Id.Equal(oidExtKeyUsage) {
-			return extension.Critical
+		if extension.Id.Equal(oidExtKeyUsage) && extension.Critical {
+			return nil
 		}
 	}
-	return false
+	return refuseCertificate("its key usage is not critical")
 }
 
 func parseChain(chain [][]byte) ([]*x509.Certificate, error) {

@@ -175,20 +175,44 @@ func caBelowCA(t *testing.T, h *house) [][]byte {
 	}))
 }
 
-func TestTimeAuthorityMustHaveTheCriticalUsage(t *testing.T) {
+func TestTimeAuthority(t *testing.T) {
 	h := newHouse(t, "demo")
-	template := leaf(RoleTSA, "sigilo:tsa:demo:clock-1")
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}
-	der := must[[]byte](t)(h.root.sign(template, &newTestKey(t).PublicKey))
-	_, err := h.verifier.Verify([][]byte{der}, RoleTSA, epoch)
-	wantCode(t, err, auction.CodeBadCertificate)
-	for _, uri := range []string{"sigilo:tsa:demo", "sigilo:tsa:demo:", "sigilo:tsa:demo:Clock", "sigilo:tsa:other:clock-1"} {
+	pub := &newTestKey(t).PublicKey
+	for _, simulated := range []bool{false, true} {
+		p := h.profile(RoleTSA)
+		p.Simulated = simulated
+		cert := must[*Certificate](t)(h.verifier.Verify(must[[][]byte](t)(h.root.Issue(pub, p)), RoleTSA, epoch))
+		if cert.Simulated != simulated {
+			t.Errorf("simulated: %v", cert.Simulated)
+		}
+	}
+	const uri = "sigilo:tsa:demo:clock-1"
+	critical := []pkix.Extension{{Id: oidExtKeyUsage, Critical: true, Value: timeStampingOnly}}
+	form := func(uri string, extensions []pkix.Extension, policies ...x509.OID) *x509.Certificate {
 		template := leaf(RoleTSA, uri)
-		template.ExtKeyUsage = nil
-		template.ExtraExtensions = []pkix.Extension{{Id: oidExtKeyUsage, Critical: true, Value: timeStampingOnly}}
-		der := must[[]byte](t)(h.root.sign(template, &newTestKey(t).PublicKey))
-		_, err := h.verifier.Verify([][]byte{der}, RoleTSA, epoch)
-		wantCode(t, err, auction.CodeBadCertificate)
+		template.Policies = append(template.Policies, policies...)
+		template.ExtKeyUsage, template.ExtraExtensions = []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}, extensions
+		return template
+	}
+	for name, c := range map[string]struct {
+		template *x509.Certificate
+		want     auction.Code
+	}{
+		"good":                    {form(uri, critical, oidRealTime), ""},
+		"usage not critical":      {form(uri, nil, oidRealTime), auction.CodeBadCertificate},
+		"no kind of time":         {form(uri, critical), auction.CodeBadCertificate},
+		"both kinds of time":      {form(uri, critical, oidRealTime, oidSimulatedTime), auction.CodeBadCertificate},
+		"another role too":        {form(uri, critical, oidRealTime, RoleDMS.OID()), auction.CodeBadCertificate},
+		"another role for a kind": {form(uri, critical, RoleDMS.OID()), auction.CodeBadCertificate},
+		"no authority":            {form("sigilo:tsa:demo", critical, oidRealTime), auction.CodeBadCertificate},
+		"empty authority":         {form("sigilo:tsa:demo:", critical, oidRealTime), auction.CodeBadCertificate},
+		"bad authority":           {form("sigilo:tsa:demo:Clock", critical, oidRealTime), auction.CodeBadCertificate},
+		"another house":           {form("sigilo:tsa:other:clock-1", critical, oidRealTime), auction.CodeBadCertificate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := h.verifier.Verify([][]byte{must[[]byte](t)(h.root.sign(c.template, pub))}, RoleTSA, epoch)
+			wantCode(t, err, c.want)
+		})
 	}
 }
 

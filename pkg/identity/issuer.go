@@ -27,6 +27,7 @@ type Profile struct {
 	Role      Role
 	House     string
 	Authority string    // for RoleTSA only: the name of the time authority
+	Simulated bool      // for RoleTSA only: it stamps simulated time, and no other
 	NotBefore time.Time // to the second, as X.509 has it
 	NotAfter  time.Time
 }
@@ -180,6 +181,11 @@ func leafTemplate(p Profile) (*x509.Certificate, error) {
 	}
 	if p.Role == RoleTSA {
 		template.ExtraExtensions = []pkix.Extension{{Id: oidExtKeyUsage, Critical: true, Value: timeStampingOnly}}
+		kind := oidRealTime
+		if p.Simulated {
+			kind = oidSimulatedTime
+		}
+		template.Policies = append(template.Policies, kind)
 	} else {
 		// A certificate without this extension is good for every purpose, time
 		// stamping and serving TLS included. This is the purpose that fits best.

@@ -26,6 +26,13 @@ func Roles() []Role {
 // followed by 17 (Sigilo) and 1 (roles).
 var arc = []uint64{1, 3, 6, 1, 4, 1, 32473, 17, 1}
 
+// The certificate of a time authority states, beside its role, under which
+// policy it stamps (17.2): no key stamps both kinds of time.
+var (
+	oidRealTime      = mustOID([]uint64{1, 3, 6, 1, 4, 1, 32473, 17, 2, 1})
+	oidSimulatedTime = mustOID([]uint64{1, 3, 6, 1, 4, 1, 32473, 17, 2, 2})
+)
+
 func (r Role) valid() bool {
 	for _, known := range Roles() {
 		if r == known {
