@@ -31,7 +31,7 @@ type Options struct {
 // Hub hands the events of logs to those who follow them. All methods are safe
 // for concurrent use.
 type Hub struct {
-	Options
+	options Options
 	metrics metrics
 	epoch   time.Time // of the topics' wake times
 	running sync.WaitGroup
@@ -45,7 +45,7 @@ type Hub struct {
 // already, which is a defect of the program.
 func New(o Options) *Hub {
 	return &Hub{
-		Options: o,
+		options: o,
 		metrics: newMetrics(o.Registerer),
 		epoch:   time.Now(),
 		topics:  make(map[auction.LogID]*topic),

@@ -42,7 +42,7 @@ func (p page) from(seq uint64) [][]byte {
 func (t *topic) read(ctx context.Context, from uint64) (p page, full bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	entries, err := t.hub.Reader.Entries(ctx, t.log, from, maxPage)
+	entries, err := t.hub.options.Reader.Entries(ctx, t.log, from, maxPage)
 	if err != nil {
 		return page{}, false, fmt.Errorf("read entries: %w", err)
 	}
@@ -52,7 +52,7 @@ func (t *topic) read(ctx context.Context, from uint64) (p page, full bool, err e
 			return page{}, false, fmt.Errorf("read entries: got number %d instead of %d", e.Seq, p.end()+1)
 		}
 		if recorded(e) && !t.closed {
-			s, err := t.hub.Reader.Auction(ctx, auction.ID(t.log))
+			s, err := t.hub.options.Reader.Auction(ctx, auction.ID(t.log))
 			if err != nil {
 				return page{}, false, fmt.Errorf("look for the close: %w", err)
 			}
@@ -61,7 +61,7 @@ func (t *topic) read(ctx context.Context, from uint64) (p page, full bool, err e
 			}
 			t.closed = true
 		}
-		p.messages = append(p.messages, t.hub.Encode(t.log, e.Public()))
+		p.messages = append(p.messages, t.hub.options.Encode(t.log, e.Public()))
 	}
 	return p, len(entries) == maxPage, nil
 }

@@ -87,7 +87,7 @@ func (t *topic) onWake() {
 
 // run serves the followers until ctx ends.
 func (t *topic) run(ctx context.Context) {
-	stop := t.hub.Feed.Watch(t.log, t.onWake)
+	stop := t.hub.options.Feed.Watch(t.log, t.onWake)
 	defer stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
@@ -100,7 +100,7 @@ func (t *topic) run(ctx context.Context) {
 			continue
 		case retry > 0:
 			retry = 0
-			t.hub.Log.LogAttrs(ctx, slog.LevelInfo, "log is read again", slog.String("log", string(t.log)))
+			t.hub.options.Log.LogAttrs(ctx, slog.LevelInfo, "log is read again", slog.String("log", string(t.log)))
 		}
 		if more {
 			continue
@@ -123,7 +123,7 @@ func (t *topic) pause(ctx context.Context, last time.Duration, err error) time.D
 	wait := min(2*last, lastRetry)
 	if last == 0 {
 		wait = firstRetry
-		t.hub.Log.LogAttrs(ctx, slog.LevelWarn, "log cannot be read, its followers wait",
+		t.hub.options.Log.LogAttrs(ctx, slog.LevelWarn, "log cannot be read, its followers wait",
 			slog.String("log", string(t.log)), slog.Any("error", err))
 	}
 	select {
@@ -177,7 +177,7 @@ func (t *topic) step(ctx context.Context) (more bool, err error) {
 
 // load reads the log from a sequence number on, hands over what is there, and
 // returns how many events that were. What it read becomes the recent events if
-// it continues them, or if it is nearer to the end of the log.
+// it continues them, or if it reaches the end of the log.
 func (t *topic) load(ctx context.Context, from uint64) (int, error) {
 	start := int64(time.Since(t.hub.epoch))
 	p, full, err := t.read(ctx, from)
@@ -187,10 +187,10 @@ func (t *topic) load(ctx context.Context, from uint64) (int, error) {
 	switch {
 	case from == t.end+1:
 		t.recent = append(t.recent, p.messages...)
-	case !full || from > t.end:
+	case !full:
 		clear(t.recent)
 		t.recent, t.size = append(t.recent[:0], p.messages...), 0
-	default: // old history, for f and its like alone
+	default: // old history, for those who are as far behind
 		t.give(p)
 		return len(p.messages), nil
 	}
