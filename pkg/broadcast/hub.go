@@ -33,7 +33,7 @@ type Options struct {
 type Hub struct {
 	options Options
 	metrics metrics
-	epoch   time.Time // of the topics' wake times
+	epoch   time.Time // of the topics' wake times, none of which is 0
 	running sync.WaitGroup
 
 	mu     sync.Mutex
@@ -47,7 +47,7 @@ func New(o Options) *Hub {
 	return &Hub{
 		options: o,
 		metrics: newMetrics(o.Registerer),
-		epoch:   time.Now(),
+		epoch:   time.Now().Add(-1),
 		topics:  make(map[auction.LogID]*topic),
 	}
 }

@@ -81,7 +81,7 @@ func (t *topic) leave(f *follower) {
 }
 
 func (t *topic) onWake() {
-	t.woken.CompareAndSwap(0, int64(time.Since(t.hub.epoch))+1)
+	t.woken.CompareAndSwap(0, int64(time.Since(t.hub.epoch)))
 	notify(t.wake)
 }
 
