@@ -83,10 +83,12 @@ type EntriesAnswer struct {
 }
 
 // InboxAnswer gives private messages that are not acknowledged: asked for, or
-// unasked with id 0 when one has come.
+// unasked with id 0 when one has come. More says that others did not fit: the
+// client acknowledges these and asks again.
 type InboxAnswer struct {
 	ID       uint32    `json:"id,omitzero"`
 	Messages []Message `json:"messages"`
+	More     bool      `json:"more,omitzero"`
 }
 
 // EventNotice is one public entry of a log that the client follows.

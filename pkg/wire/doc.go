@@ -6,9 +6,11 @@
 // other case, no null, no trailing bytes, no invalid UTF-8. Binary data is
 // unpadded base64url, a hash is lower-case hexadecimal, a time is an integer of
 // microseconds since the Unix epoch, and no integer reaches 2^53. What does not
-// parse gives an [auction.Refusal] that quotes none of it. A member with a
-// question mark in docs/protocol.md, or a number, may be left out and is then
-// zero; every other member must be there.
+// parse gives an [auction.Refusal] that quotes none of it.
+//
+// Of a signed command no member may be left out. Of a message the optional ones
+// may, which are those with omitzero in their tags, and so may numbers, flags
+// and details, which are then 0, false and empty.
 //
 // A message is an object whose first bytes are {"type":"NAME" with nothing
 // between them, so that its type is known before it is parsed. Requests

@@ -72,7 +72,7 @@ func answers() []sample[wire.ServerMessage] {
 		}},
 		{"entries-none", &wire.EntriesAnswer{ID: 9, Log: auction.HouseLog, Entries: []wire.Entry{}, Head: note}},
 		{"inbox", &wire.InboxAnswer{ID: 10, Messages: []wire.Message{sold, unsold, disclosed}}},
-		{"inbox-unasked", &wire.InboxAnswer{Messages: []wire.Message{disclosed}}},
+		{"inbox-unasked", &wire.InboxAnswer{Messages: []wire.Message{disclosed}, More: true}},
 		{"event", &wire.EventNotice{Log: auction.LogID(lot), Event: string(e.Event), Commitment: e.Commitment}},
 		{"snapshot", &wire.SnapshotNotice{Log: auction.LogID(lot), Code: auction.CodeHistoryChanged, Detail: "keep your proof", Item: &open, Head: note}},
 		{"snapshot-house", &wire.SnapshotNotice{Log: auction.HouseLog, Code: auction.CodeTooOld, Head: note}},
