@@ -59,8 +59,10 @@ func newSigner(leaf *x509.Certificate, policy asn1.ObjectIdentifier) (*signer, e
 		return nil, badCertificate("the key usage must be to sign, and nothing else")
 	case !states(leaf, roleTSA):
 		return nil, badCertificate("the certificate is not in the role of a time authority")
-	case statesOther(leaf, policy):
+	case !states(leaf, policy):
 		return nil, badCertificate("the certificate is for another kind of time")
+	case states(leaf, RealTime) && states(leaf, SimulatedTime):
+		return nil, badCertificate("one certificate serves real or simulated time, not both")
 	}
 	return &signer{
 		key: key,
@@ -91,17 +93,6 @@ func timeStampingOnly(leaf *x509.Certificate) bool {
 
 func states(leaf *x509.Certificate, policy asn1.ObjectIdentifier) bool {
 	return slices.ContainsFunc(leaf.Policies, func(oid x509.OID) bool { return oid.EqualASN1OID(policy) })
-}
-
-// statesOther reports whether a leaf is for another kind of time. One that
-// states no kind is bound to one by the house policy that lists it.
-func statesOther(leaf *x509.Certificate, policy asn1.ObjectIdentifier) bool {
-	for _, kind := range []asn1.ObjectIdentifier{RealTime, SimulatedTime} {
-		if !kind.Equal(policy) && states(leaf, kind) {
-			return true
-		}
-	}
-	return false
 }
 
 // trust checks that a pinned root issued the leaf under the name in uri, and

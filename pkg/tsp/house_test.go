@@ -101,7 +101,7 @@ func (h testHouse) authority(t testing.TB, name string, keyNumber byte, edit fun
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtraExtensions:       []pkix.Extension{testEKU(true, 8)},
-		Policies:              []x509.OID{testOID(t, roleTSA)},
+		Policies:              []x509.OID{testOID(t, roleTSA), testOID(t, RealTime)},
 		URIs:                  []*url.URL{uri},
 	}
 	if edit != nil {

@@ -122,10 +122,29 @@ func (i *Issuer) stamp(request []byte) ([]byte, *Failure) {
 	return i.sign(info.marshal(), r.CertReq)
 }
 
+// Ready reports why a request would get no token now, whatever it says.
+func (i *Issuer) Ready() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if _, failure := i.next(); failure != nil {
+		return failure
+	}
+	return nil
+}
+
 // genTime returns the time of the next token.
 func (i *Issuer) genTime() (auction.Time, *Failure) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	next, failure := i.next()
+	if failure == nil {
+		i.last = next
+	}
+	return next, failure
+}
+
+// next is the earliest time that the next token may have. The caller holds mu.
+func (i *Issuer) next() (auction.Time, *Failure) {
 	now := auction.TimeOf(i.cfg.Now())
 	next := max(now, i.last+1)
 	switch {
@@ -136,7 +155,6 @@ func (i *Issuer) genTime() (auction.Time, *Failure) {
 	case next < i.signer.from || next > i.signer.until:
 		return 0, fail(TimeNotAvailable, "the certificate is not valid at this time")
 	}
-	i.last = next
 	return next, nil
 }
 

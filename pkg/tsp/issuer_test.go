@@ -151,8 +151,14 @@ func TestIssuerClockSetBack(t *testing.T) {
 	if err != nil || second.Time != first.Time+1 {
 		t.Fatalf("got %d (%v), want a microsecond after %d", second.Time, err, first.Time)
 	}
+	if err := issuer.Ready(); err != nil {
+		t.Fatal(err)
+	}
 	now = start.Add(-300 * time.Millisecond)
 	var failure *Failure
+	if err := issuer.Ready(); !errors.As(err, &failure) {
+		t.Fatalf("ready: %v", err)
+	}
 	if _, err := ask(); !errors.As(err, &failure) || failure.Info != TimeNotAvailable {
 		t.Fatalf("got %v, want timeNotAvailable", err)
 	}

@@ -13,9 +13,8 @@ import (
 )
 
 // The policies under which tokens are made (the documentation arc of RFC 5612).
-// A house policy lists each certificate under one of the two, and a certificate
-// that states one itself is good for no other: a key made for simulated time
-// never vouches for real time.
+// The certificate of an authority states the one that it signs under, so that a
+// key made for simulated time never vouches for real time.
 var (
 	RealTime      = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 17, 2, 1}
 	SimulatedTime = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 17, 2, 2}
