@@ -1,0 +1,38 @@
+package tsa
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/ops"
+)
+
+// Config configures one time authority. Each authority is one process with a
+// key of its own: its tokens are in order, which two processes could not promise.
+type Config struct {
+	ops.Config
+
+	Certificate string        `help:"File with the authority's certificate, PEM; more of its chain may follow." type:"path" required:""`
+	Key         string        `help:"File with the certificate's key." type:"path" required:""`
+	Accuracy    time.Duration `help:"By how much the clock of this machine may be wrong, as each token states." default:"100ms"`
+
+	SimulatedTime bool   `name:"simulated-time" help:"Stamp a time that the operator moves, under the policy of simulated time and with a certificate for it. For demonstrations and tests: no real auction counts it."`
+	OperatorToken string `name:"operator-token" help:"File with the operator's token, for --simulated-time." type:"path"`
+
+	// Now, if set, is the clock instead of this machine's. No flag sets it.
+	Now func() time.Time `kong:"-"`
+	// Log takes the log; nil writes JSON to the standard output.
+	Log *slog.Logger `kong:"-"`
+	// OnListen is called once with the public and the internal address.
+	OnListen func(public, internal net.Addr) `kong:"-"`
+}
+
+// Validate refuses values that contradict each other.
+func (c Config) Validate() error {
+	if c.SimulatedTime != (c.OperatorToken != "") {
+		return errors.New("--simulated-time and --operator-token go together")
+	}
+	return c.Config.Validate()
+}
