@@ -133,7 +133,7 @@ type ByeNotice struct {
 }
 
 // EventMessage is what [AppendMessage] gives for the [EventNotice] of a public
-// entry, made in one allocation: once for all who follow the log.
+// entry, at a fraction of the cost. It is made once for all who follow the log.
 func EventMessage(log auction.LogID, e auction.Entry) []byte {
 	dst := make([]byte, 0, len(e.Event)+len(e.Event)/4+192)
 	dst = append(dst, `{"type":"event","log":"`...)

@@ -86,6 +86,7 @@ var forms = map[auction.Kind]struct{ required, optional members }{
 
 func (p *payload) members() members {
 	var m members
+	// In the order of the constants.
 	for i, there := range [...]bool{
 		p.Auction != nil, p.Head != nil, p.DisclosureKey != nil,
 		p.Body.Amount != nil, p.Body.Currency != nil, p.Body.Terms != nil,
