@@ -1,0 +1,224 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/accept"
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/tsp"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// Options are what a caller may set; the zero value is for a person.
+type Options struct {
+	HTTP          *http.Client // nil means one with sensible limits
+	Log           *slog.Logger // nil discards
+	AllowInsecure bool         // plain http and ws beyond this machine
+
+	// OnReceive, if set, sees every byte that the client received, decrypted:
+	// messages of the session and bodies of HTTP answers. It is called
+	// concurrently.
+	OnReceive func([]byte)
+	// OnStamp, if set, is told of each answer of a time authority. It is called
+	// concurrently.
+	OnStamp func(authority string, d time.Duration, err error)
+	// OnStatus, if set, is told when the connection comes and goes.
+	OnStatus func(Status)
+	// OnMessages, if set, gets private messages that come unasked.
+	OnMessages func([]wire.Message)
+}
+
+// Status is how a client stands with its house.
+type Status string
+
+// Statuses of a client.
+const (
+	StatusConnected   Status = "connected"
+	StatusMoving      Status = "moving"       // to another replica, before it leaves this one
+	StatusUnconfirmed Status = "unconfirmed"  // connection lost: what was sent is not confirmed yet
+	StatusClosed      Status = "disconnected" // by Close
+)
+
+// Client works with one profile. All methods are safe for concurrent use.
+type Client struct {
+	profile  *Profile
+	options  Options
+	verifier *identity.Verifier
+	checker  *accept.Checker
+	roots    [][]byte
+
+	ctx    context.Context // of the connections; ends with Close
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+
+	enrolling sync.Mutex // one enrolment, renewal or token at a time
+	dialing   sync.Mutex // one connection attempt at a time
+	syncing   sync.Mutex // one reading of the house log at a time
+
+	mu      sync.Mutex
+	token   string
+	link    *link // the current connection, nil if there is none
+	replica int   // index of the replica to try next
+	follows map[auction.LogID]*Follow
+	house   *auction.House // as far as it was read
+	trust   *trust         // of the policy in force, nil before the first connection
+}
+
+// trust is what follows from a policy.
+type trust struct {
+	hash    auction.Hash
+	policy  auction.Policy
+	quorum  *tsp.Quorum
+	stamper *tsp.Client
+	clock   *tsp.Clock
+	logKey  evidence.LogKey
+}
+
+// New makes a client of a profile. It connects when it must.
+func New(profile *Profile, options Options) (*Client, error) {
+	if !options.AllowInsecure {
+		if err := profile.house.CheckURLs(); err != nil {
+			return nil, err
+		}
+	}
+	root, err := profile.house.root()
+	if err != nil {
+		return nil, err
+	}
+	checker, err := accept.New(profile.house.House, [][]byte{root}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if options.HTTP == nil {
+		options.HTTP = &http.Client{Timeout: httpTimeout}
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{
+		profile: profile, options: options, verifier: checker.Verifier(), checker: checker, roots: [][]byte{root},
+		follows: make(map[auction.LogID]*Follow), house: new(auction.House),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, c.loadHouseLog()
+}
+
+// Profile returns the client's profile.
+func (c *Client) Profile() *Profile { return c.profile }
+
+// Close ends the connections and waits for all that the client started.
+func (c *Client) Close() {
+	c.cancel()
+	c.tasks.Wait()
+	c.status(StatusClosed)
+}
+
+func (c *Client) status(s Status) {
+	if c.options.OnStatus != nil {
+		c.options.OnStatus(s)
+	}
+}
+
+func (c *Client) received(data []byte) {
+	if c.options.OnReceive != nil {
+		c.options.OnReceive(data)
+	}
+}
+
+// Now returns the trusted time: a stamp and the monotonic clock since. It
+// connects if it must, to learn whose stamps count.
+func (c *Client) Now(ctx context.Context) (auction.Time, error) {
+	t, err := c.trusted(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if now, err := t.clock.Now(); err == nil && !t.policy.Simulated {
+		return now, nil
+	}
+	if err := t.clock.Refresh(ctx); err != nil {
+		return 0, err
+	}
+	return t.clock.Now()
+}
+
+// Policy returns the house policy in force and its hash.
+func (c *Client) Policy(ctx context.Context) (auction.Policy, auction.Hash, error) {
+	t, err := c.trusted(ctx)
+	if err != nil {
+		return auction.Policy{}, auction.Hash{}, err
+	}
+	return t.policy, t.hash, nil
+}
+
+// trusted returns what follows from the policy in force, and connects to learn
+// it if need be.
+func (c *Client) trusted(ctx context.Context) (*trust, error) {
+	c.mu.Lock()
+	t := c.trust
+	c.mu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	if _, err := c.connected(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trust, nil
+}
+
+// newTrust makes what follows from a policy of the house log. The log key is
+// pinned when it is first seen; another one afterwards is refused.
+func (c *Client) newTrust(hash auction.Hash, policy auction.Policy) (*trust, error) {
+	if policy.House != c.profile.house.House {
+		return nil, auction.Refuse(auction.CodeUnknownPolicy, "the policy is of another house")
+	}
+	logKey, err := c.pinLogKey(policy.LogKey)
+	if err != nil {
+		return nil, err
+	}
+	authorities, err := accept.Authorities(policy, c.roots)
+	if err != nil {
+		return nil, err
+	}
+	quorum, err := tsp.NewQuorum(authorities, policy.Quorum)
+	if err != nil {
+		return nil, err
+	}
+	if len(authorities) != len(c.profile.house.TSA) {
+		return nil, auction.Refuse(auction.CodeUnknownPolicy, "the house file has %d time authorities, the policy %d", len(c.profile.house.TSA), len(authorities))
+	}
+	cfg := tsp.ClientConfig{Quorum: policy.Quorum, HTTP: c.options.HTTP, Observe: c.options.OnStamp}
+	for i, a := range authorities {
+		cfg.Endpoints = append(cfg.Endpoints, tsp.Endpoint{Authority: a, URL: c.profile.house.TSA[i] + "/api/timestamp"})
+	}
+	stamper, err := tsp.NewClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &trust{
+		hash: hash, policy: policy, quorum: quorum, stamper: stamper, logKey: logKey,
+		clock: tsp.NewClock(stamper, nil, policy.Simulated),
+	}, nil
+}
+
+func (c *Client) pinLogKey(text string) (evidence.LogKey, error) {
+	key, err := evidence.ParseLogKey(text)
+	if err != nil {
+		return evidence.LogKey{}, err
+	}
+	switch c.profile.house.LogKey {
+	case text:
+		return key, nil
+	case "":
+		c.profile.house.LogKey = text
+		return key, c.profile.saveHouse()
+	}
+	return evidence.LogKey{}, auction.Refuse(auction.CodeHistoryChanged, "the house signs its logs with another key than the one that you pinned: ask its operator before you go on")
+}

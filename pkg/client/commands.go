@@ -1,0 +1,318 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// Prepared is a command that is signed and stamped, and not sent yet.
+type Prepared struct {
+	Kind      auction.Kind      `json:"kind"`
+	Auction   auction.ID        `json:"auction"`
+	Pseudonym auction.Pseudonym `json:"pseudonym"`
+	JWS       string            `json:"jws"`
+	Stamped
+	Earlier []Stamped `json:"earlier,omitzero"` // stamps of earlier tries, one of which may be committed
+}
+
+// Stamped is a command's time stamps.
+type Stamped struct {
+	Stamps []auction.Blob `json:"stamps"` // tokens in the policy's order
+	TS     auction.Time   `json:"ts"`     // their median
+}
+
+// Placed is a command that is committed and durable, with what proves it.
+type Placed struct {
+	Prepared   Prepared        `json:"prepared"`
+	Event      string          `json:"event"`
+	Commitment auction.Hash    `json:"commitment"`
+	Salt       auction.Blob    `json:"salt"`
+	Private    auction.Blob    `json:"private"`
+	Receipt    auction.Receipt `json:"receipt"`
+}
+
+// Recorded reports whether a bid arrived after the end, to be judged at the close.
+func (p Placed) Recorded() bool {
+	event, err := auction.ParseEvent([]byte(p.Event))
+	return err == nil && event.Recorded
+}
+
+// Listing is what a seller offers: the terms without what the house gives.
+type Listing struct {
+	Title       string
+	Description string
+	Currency    auction.Currency
+	Minimum     auction.Amount
+	Increment   auction.Amount // 0: one minor unit
+	Closes      auction.Time
+	TieWindow   time.Duration // as [auction.Terms] has it; a second is usual
+	Disclose    []string      // least claims; nil: the username
+}
+
+// PrepareList signs and stamps a listing under the policy in force.
+func (c *Client) PrepareList(ctx context.Context, l Listing) (Prepared, error) {
+	link, err := c.connected(ctx)
+	if err != nil {
+		return Prepared{}, err
+	}
+	if err := c.learn(ctx, link); err != nil {
+		return Prepared{}, err
+	}
+	t, err := c.trusted(ctx)
+	if err != nil {
+		return Prepared{}, err
+	}
+	terms := auction.Terms{
+		V: 1, Policy: t.hash, Title: l.Title, Description: l.Description, Currency: l.Currency,
+		Minimum: l.Minimum, Increment: max(l.Increment, 1), Closes: l.Closes,
+		TieWindow: l.TieWindow.Microseconds(), Disclose: l.Disclose,
+	}
+	if terms.Disclose == nil {
+		terms.Disclose = []string{"username"}
+	}
+	doc, err := terms.Encode()
+	if err != nil {
+		return Prepared{}, err
+	}
+	c.mu.Lock()
+	head := c.house.Head()
+	c.mu.Unlock()
+	return c.prepare(ctx, wire.Command{Kind: auction.KindList, Head: head, Terms: doc})
+}
+
+// PrepareBid signs and stamps a bid: it looks at the auction first, and binds
+// the bid to the terms and the log that it was shown.
+func (c *Client) PrepareBid(ctx context.Context, id auction.ID, amount auction.Amount) (Prepared, error) {
+	shown, err := c.Item(ctx, id)
+	if err != nil {
+		return Prepared{}, err
+	}
+	return c.prepare(ctx, wire.Command{
+		Kind: auction.KindBid, Auction: id, Head: shown.Head, Amount: amount,
+		Currency: shown.Terms.Currency, TermsHash: shown.Item.TermsHash,
+	})
+}
+
+// prepare gives a stamped command its pseudonym and its disclosure key, signs
+// it, and gets its stamps.
+func (c *Client) prepare(ctx context.Context, cmd wire.Command) (Prepared, error) {
+	cmd.Pseudonym = auction.Pseudonym(uuid.NewString())
+	var err error
+	if cmd.DisclosureKey, err = c.profile.newDisclosureKey(cmd.Pseudonym); err != nil {
+		return Prepared{}, err
+	}
+	jws, err := c.signCommand(cmd)
+	if err != nil {
+		return Prepared{}, err
+	}
+	p := Prepared{Kind: cmd.Kind, Auction: cmd.Auction, Pseudonym: cmd.Pseudonym, JWS: string(jws)}
+	if cmd.Kind == auction.KindList {
+		p.Auction = auction.ID(cmd.Pseudonym)
+	}
+	return p, c.stamp(ctx, &p)
+}
+
+// stamp gets new stamps for a command.
+func (c *Client) stamp(ctx context.Context, p *Prepared) error {
+	t, err := c.trusted(ctx)
+	if err != nil {
+		return err
+	}
+	tokens, ts, err := t.stamper.Stamp(ctx, sha256.Sum256([]byte(p.JWS)))
+	if err != nil {
+		return err
+	}
+	if p.Stamps != nil {
+		p.Earlier = append(p.Earlier, p.Stamped)
+	}
+	p.Stamped = Stamped{blobs(tokens), ts}
+	return nil
+}
+
+func (c *Client) signCommand(cmd wire.Command) ([]byte, error) {
+	cmd.House = c.profile.house.House
+	if cmd.Pseudonym == "" {
+		cmd.Pseudonym = auction.Pseudonym(uuid.NewString())
+	}
+	chain, err := c.profile.chain()
+	if err != nil {
+		return nil, err
+	}
+	if chain == nil {
+		return nil, auction.Refuse(auction.CodeBadCertificate, "not enrolled with the house: enrol first")
+	}
+	return wire.Sign(c.profile.key, sha256.Sum256(chain[0]), cmd, nil)
+}
+
+// List lists an item. Bid bids on one. Both return once the command is durable
+// and its receipt verified.
+func (c *Client) List(ctx context.Context, l Listing) (Placed, error) {
+	p, err := c.PrepareList(ctx, l)
+	if err != nil {
+		return Placed{}, err
+	}
+	return c.Send(ctx, p)
+}
+
+// Bid bids an amount in the auction's currency: see [Client.List].
+func (c *Client) Bid(ctx context.Context, id auction.ID, amount auction.Amount) (Placed, error) {
+	p, err := c.PrepareBid(ctx, id, amount)
+	if err != nil {
+		return Placed{}, err
+	}
+	return c.Send(ctx, p)
+}
+
+// Send sends a prepared command until it is answered, the same bytes each time,
+// so that it is carried out once at most. When ctx ends first the command stays
+// in the profile as pending: its result is not known, and [Client.Resume]
+// finds it out.
+func (c *Client) Send(ctx context.Context, p Prepared) (Placed, error) {
+	if err := c.profile.save("pending/"+string(p.Pseudonym), p); err != nil {
+		return Placed{}, err
+	}
+	tries := 0
+	answer, err := c.ask(ctx, func(id uint32) wire.ClientMessage {
+		if tries++; tries > 1 {
+			c.freshen(ctx, &p)
+		}
+		return &wire.CommandRequest{ID: id, JWS: p.JWS, Stamps: p.Stamps}
+	})
+	if err != nil {
+		if final(err) {
+			return Placed{}, errors.Join(err, c.profile.remove("pending/"+string(p.Pseudonym)))
+		}
+		return Placed{}, err
+	}
+	receipt, ok := answer.(*wire.ReceiptAnswer)
+	if !ok {
+		return Placed{}, errUnexpected
+	}
+	placed, err := c.verifyReceipt(ctx, p, receipt)
+	if err != nil {
+		return Placed{}, err
+	}
+	if err := c.profile.save("receipts/"+string(p.Pseudonym), placed); err != nil {
+		return Placed{}, err
+	}
+	return placed, c.profile.remove("pending/" + string(p.Pseudonym))
+}
+
+// final reports whether the house has decided, so that asking again is no use.
+func final(err error) bool {
+	var refusal *auction.Refusal
+	return errors.As(err, &refusal) && !refusal.Code.Temporary() &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// freshen stamps a command anew before it is sent again, if its stamps have
+// become so old that the house may refuse them. If it was committed already, the
+// house gives its first answer whatever the stamps.
+func (c *Client) freshen(ctx context.Context, p *Prepared) {
+	t, err := c.trusted(ctx)
+	if err != nil {
+		return
+	}
+	now, err := c.Now(ctx)
+	if err == nil && now < p.TS+auction.Time(t.policy.Freshness/2) {
+		return
+	}
+	if err := c.stamp(ctx, p); err != nil {
+		c.options.Log.WarnContext(ctx, "a command was not stamped anew", "error", err)
+		return
+	}
+	if err := c.profile.save("pending/"+string(p.Pseudonym), p); err != nil {
+		c.options.Log.WarnContext(ctx, "new stamps were not kept", "error", err)
+	}
+}
+
+// Resume finds out what became of the commands that were sent and not answered:
+// it sends them again, the same bytes. refused holds those that the house
+// refused, with why.
+func (c *Client) Resume(ctx context.Context) (placed []Placed, refused map[auction.Pseudonym]error, err error) {
+	names, err := c.profile.names("pending")
+	if err != nil {
+		return nil, nil, err
+	}
+	refused = make(map[auction.Pseudonym]error)
+	for _, name := range names {
+		var p Prepared
+		if err := c.profile.load("pending/"+name, &p); err != nil {
+			return placed, refused, err
+		}
+		if err := c.stamp(ctx, &p); err != nil {
+			return placed, refused, err
+		}
+		done, err := c.Send(ctx, p)
+		switch {
+		case err == nil:
+			placed = append(placed, done)
+		case final(err):
+			refused[p.Pseudonym] = err
+		default:
+			return placed, refused, err
+		}
+	}
+	return placed, refused, nil
+}
+
+// verifyReceipt checks that the house took this very command: the event is the
+// command's, the commitment opens to its bytes and stamps, and the receipt is
+// over that leaf, signed by the log key.
+func (c *Client) verifyReceipt(ctx context.Context, p Prepared, r *wire.ReceiptAnswer) (Placed, error) {
+	bad := func(what string) error {
+		return auction.Refuse(auction.CodeBadSignature, "the receipt is not of what you sent: %s", what)
+	}
+	t, err := c.trusted(ctx)
+	if err != nil {
+		return Placed{}, err
+	}
+	cmd, err := wire.ParseCommand([]byte(p.JWS))
+	if err != nil {
+		return Placed{}, err
+	}
+	event, err := auction.ParseEvent([]byte(r.Event))
+	if err != nil {
+		return Placed{}, err
+	}
+	if event.Pseudonym != p.Pseudonym || event.Auction != p.Auction || event.Amount != cmd.Amount || event.Terms != string(cmd.Terms) {
+		return Placed{}, bad("the event is another")
+	}
+	private, ok := c.openOwn(p, cmd, r)
+	if !ok {
+		return Placed{}, bad("the commitment is to something else")
+	}
+	entry := auction.Entry{Seq: event.Seq, Event: []byte(r.Event), Commitment: r.Commitment}
+	if r.Receipt.Auction != p.Auction || r.Receipt.Seq != event.Seq || r.Receipt.Leaf != entry.Leaf() {
+		return Placed{}, bad("the leaf is another")
+	}
+	if err := evidence.VerifyReceipt(r.Receipt, t.logKey); err != nil {
+		return Placed{}, err
+	}
+	return Placed{
+		Prepared: p, Event: r.Event, Commitment: r.Commitment, Salt: r.Salt, Private: private, Receipt: r.Receipt,
+	}, nil
+}
+
+// openOwn rebuilds the private part that the house committed to. A command that
+// was committed before it was stamped anew bears its earlier stamps.
+func (c *Client) openOwn(p Prepared, cmd wire.Signed, r *wire.ReceiptAnswer) ([]byte, bool) {
+	for _, s := range append([]Stamped{p.Stamped}, p.Earlier...) {
+		private := auction.Private{
+			JWS: []byte(p.JWS), Tokens: raw(s.Stamps), Certificate: cmd.Thumbprint,
+			Participant: c.profile.Participant(), CRL: r.CRL, Arrival: r.Arrival, TS: s.TS,
+		}.Encode()
+		if auction.Commit(r.Salt, private) == r.Commitment {
+			return private, true
+		}
+	}
+	return nil, false
+}

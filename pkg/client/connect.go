@@ -1,0 +1,246 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+const (
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 5 * time.Second
+	// leaveIdle is how often a connection that was told to go looks whether
+	// everything on it is answered.
+	leaveIdle = 50 * time.Millisecond
+)
+
+// connected returns a connection that takes requests, and opens one if there is
+// none: any replica will do, so after a failure the next one is tried, with
+// growing pauses. It gives up when ctx ends or the house refuses for good.
+func (c *Client) connected(ctx context.Context) (*link, error) {
+	c.dialing.Lock()
+	defer c.dialing.Unlock()
+	if l := c.current(); l != nil {
+		return l, nil
+	}
+	for pause := minBackoff; ; pause = min(2*pause, maxBackoff) {
+		l, err := c.open(ctx)
+		if err == nil {
+			return l, nil
+		}
+		if !worthAnotherTry(err) {
+			return nil, err
+		}
+		c.options.Log.InfoContext(ctx, "no connection yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		case <-c.ctx.Done():
+			return nil, c.ctx.Err()
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+	}
+}
+
+// worthAnotherTry reports whether a failure may pass: a network that is down, a
+// house that is busy, a token that ended. A certificate of another house will
+// not become one of this.
+func worthAnotherTry(err error) bool {
+	var refusal *auction.Refusal
+	if !errors.As(err, &refusal) {
+		return !errors.Is(err, context.Canceled)
+	}
+	return refusal.Code.Temporary() || refusal.Code == auction.CodeTokenExpired || refusal.Code == auction.CodeBadToken
+}
+
+func (c *Client) current() *link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil && c.link.usable() {
+		return c.link
+	}
+	return nil
+}
+
+// open opens a connection to the next replica and makes it the current one. The
+// caller holds dialing.
+func (c *Client) open(ctx context.Context) (*link, error) {
+	c.mu.Lock()
+	url := c.profile.house.DMS[c.replica%len(c.profile.house.DMS)]
+	c.replica++
+	c.mu.Unlock()
+	l, err := c.dial(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	c.tasks.Go(func() {
+		err := l.run(c.ctx, c.received, func(m wire.ServerMessage) { c.notice(l, m) })
+		c.ended(l, err)
+	})
+	if err := c.learn(ctx, l); err != nil {
+		l.ws.CloseNow()
+		return nil, err
+	}
+	c.mu.Lock()
+	c.link = l
+	follows := make([]*Follow, 0, len(c.follows))
+	for _, f := range c.follows {
+		follows = append(follows, f)
+	}
+	c.mu.Unlock()
+	for _, f := range follows {
+		if err := f.resume(ctx, l); err != nil {
+			l.ws.CloseNow()
+			return nil, err
+		}
+	}
+	c.status(StatusConnected)
+	return l, nil
+}
+
+// learn reads the house log up to the policy in force, and makes a trusted
+// clock from it.
+func (c *Client) learn(ctx context.Context, l *link) error {
+	if err := c.syncHouse(ctx, l); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	hash := c.house.InForce
+	policy, known := c.house.Policies[hash]
+	have := c.trust
+	c.mu.Unlock()
+	if !known {
+		return auction.Refuse(auction.CodeUnavailable, "the house has no policy in force yet: try again")
+	}
+	if have != nil && have.hash == hash {
+		return nil
+	}
+	t, err := c.newTrust(hash, policy)
+	if err != nil {
+		return err
+	}
+	if err := t.clock.Refresh(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.trust = t
+	c.mu.Unlock()
+	return nil
+}
+
+// ended notes the end of a connection. If something still follows, the next
+// one is opened at once; otherwise when it is needed.
+func (c *Client) ended(l *link, err error) {
+	c.mu.Lock()
+	wasCurrent := c.link == l
+	if wasCurrent {
+		c.link = nil
+	}
+	following := len(c.follows) > 0
+	c.mu.Unlock()
+	if c.ctx.Err() != nil || !wasCurrent {
+		return
+	}
+	c.options.Log.InfoContext(c.ctx, "connection lost", "error", err)
+	_ = c.refusedBy(err, l.token) // a token that ended is not shown again
+	c.status(StatusUnconfirmed)
+	if following || c.options.OnMessages != nil {
+		c.tasks.Go(func() {
+			if _, err := c.connected(c.ctx); err != nil && c.ctx.Err() == nil {
+				c.options.Log.WarnContext(c.ctx, "the connection did not come back", "error", err)
+			}
+		})
+	}
+}
+
+// notice takes what the DMS sends unasked.
+func (c *Client) notice(l *link, m wire.ServerMessage) {
+	switch m := m.(type) {
+	case *wire.EventNotice:
+		c.mu.Lock()
+		f := c.follows[m.Log]
+		c.mu.Unlock()
+		if f != nil {
+			f.take(m)
+		}
+	case *wire.SnapshotNotice:
+		c.mu.Lock()
+		f := c.follows[m.Log]
+		c.mu.Unlock()
+		if f != nil {
+			f.broken(m)
+		}
+	case *wire.InboxAnswer:
+		if c.options.OnMessages != nil {
+			c.options.OnMessages(m.Messages)
+		}
+	case *wire.ByeNotice:
+		c.move(l, m.Reason)
+	}
+}
+
+// move opens the next connection before it leaves the one that said bye, and
+// leaves that once everything on it is answered.
+func (c *Client) move(old *link, reason wire.Reason) {
+	old.leave()
+	if reason == wire.ReasonToken {
+		c.dropToken(old.token)
+	}
+	c.status(StatusMoving)
+	c.tasks.Go(func() {
+		if _, err := c.connected(c.ctx); err != nil {
+			return
+		}
+		tick := time.NewTicker(leaveIdle)
+		defer tick.Stop()
+		for !old.idle() {
+			select {
+			case <-old.dead:
+				return
+			case <-c.ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+		old.ws.CloseNow()
+	})
+}
+
+// ask sends a request until it is answered: over the next connection if one is
+// lost, and again after a pause where the house asks for that. build makes the
+// request anew for each try; its command must be the same bytes.
+func (c *Client) ask(ctx context.Context, build func(id uint32) wire.ClientMessage) (wire.ServerMessage, error) {
+	for pause := minBackoff; ; pause = min(2*pause, maxBackoff) {
+		m, err := c.askOnce(ctx, build)
+		if err == nil {
+			return m, nil
+		}
+		code := auction.CodeOf(err)
+		retry := errors.Is(err, errLost) || code.Temporary() || code == auction.CodeTokenExpired
+		if !retry || ctx.Err() != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+	}
+}
+
+func (c *Client) askOnce(ctx context.Context, build func(id uint32) wire.ClientMessage) (wire.ServerMessage, error) {
+	l, err := c.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := l.request(ctx, build)
+	if auction.CodeOf(err) == auction.CodeTokenExpired {
+		c.dropToken(l.token)
+		l.ws.CloseNow()
+	}
+	return m, err
+}

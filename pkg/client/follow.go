@@ -1,0 +1,237 @@
+package client
+
+import (
+	"context"
+	"sync"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// Follow is a log that the client follows: it gets every event once and in
+// order, over whichever connections it takes, and checks each against the
+// Merkle tree and the signed heads of the house.
+type Follow struct {
+	client *Client
+	log    auction.LogID
+
+	mu     sync.Mutex
+	ready  chan struct{} // has room for one: something changed
+	state  *auction.State
+	house  *auction.House
+	events []auction.Event
+	seq    uint64
+	leaf   auction.Hash
+	heads  []auction.Head // signed, of sizes not reached yet
+	err    error
+}
+
+// Follow begins to follow a log from its first entry: [auction.HouseLog] for
+// the listings of the house, an auction's id for that auction.
+func (c *Client) Follow(ctx context.Context, log auction.LogID) (*Follow, error) {
+	f := &Follow{client: c, log: log, ready: make(chan struct{}, 1)}
+	if log == auction.HouseLog {
+		f.house = new(auction.House)
+	} else {
+		f.state = new(auction.State)
+	}
+	l, err := c.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.syncHouse(ctx, l); err != nil { // the auction may be under a policy that is new to us
+		return nil, err
+	}
+	c.mu.Lock()
+	if c.follows[log] != nil {
+		c.mu.Unlock()
+		return nil, auction.Refuse(auction.CodeBadRequest, "you follow that log already")
+	}
+	c.follows[log] = f
+	c.mu.Unlock()
+	for {
+		l, err := c.connected(ctx) // a connection made here resumes f by itself
+		if err == nil {
+			err = f.resume(ctx, l)
+		}
+		if err == nil {
+			return f, nil
+		}
+		if !worthAnotherTry(err) || ctx.Err() != nil {
+			f.forget()
+			return nil, err
+		}
+	}
+}
+
+// Stop ends the following.
+func (f *Follow) Stop(ctx context.Context) error {
+	f.forget()
+	l := f.client.current()
+	if l == nil {
+		return nil
+	}
+	_, err := l.request(ctx, func(id uint32) wire.ClientMessage {
+		return &wire.UnfollowRequest{ID: id, Log: f.log}
+	})
+	return err
+}
+
+func (f *Follow) forget() {
+	f.client.mu.Lock()
+	delete(f.client.follows, f.log)
+	f.client.mu.Unlock()
+}
+
+// Next waits for the next event. It fails for good if the house shows another
+// history than before (CodeHistoryChanged).
+func (f *Follow) Next(ctx context.Context) (auction.Event, error) {
+	for {
+		f.mu.Lock()
+		if len(f.events) > 0 {
+			e := f.events[0]
+			f.events = f.events[1:]
+			f.mu.Unlock()
+			return e, nil
+		}
+		err := f.err
+		f.mu.Unlock()
+		if err != nil {
+			return auction.Event{}, err
+		}
+		select {
+		case <-f.ready:
+		case <-ctx.Done():
+			return auction.Event{}, ctx.Err()
+		case <-f.client.ctx.Done():
+			return auction.Event{}, f.client.ctx.Err()
+		}
+	}
+}
+
+// Head returns the head of the log as far as it was received.
+func (f *Follow) Head() auction.Head {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.chain().Head()
+}
+
+func (f *Follow) chain() *auction.Chain {
+	if f.house != nil {
+		return &f.house.Chain
+	}
+	return &f.state.Chain
+}
+
+// resume asks a connection for what comes after the position.
+func (f *Follow) resume(ctx context.Context, l *link) error {
+	f.mu.Lock()
+	request := &wire.FollowRequest{Log: f.log, Seq: f.seq}
+	if f.seq > 0 {
+		leaf := f.leaf
+		request.Leaf = &leaf
+	}
+	f.mu.Unlock()
+	l.mu.Lock()
+	again := l.followed[f.log]
+	l.followed[f.log] = true
+	l.mu.Unlock()
+	if again {
+		return nil
+	}
+	m, err := l.request(ctx, func(id uint32) wire.ClientMessage {
+		request.ID = id
+		return request
+	})
+	if err != nil {
+		return err
+	}
+	following, ok := m.(*wire.FollowingAnswer)
+	if !ok {
+		return errUnexpected
+	}
+	t, err := f.client.trusted(ctx)
+	if err != nil {
+		return err
+	}
+	head, err := evidence.OpenHead(following.Head, t.logKey, f.client.profile.house.House, f.log)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heads = append(f.heads, head)
+	f.checkHeads()
+	return f.err
+}
+
+// take takes an event from any connection. One that it has already comes again
+// while the client moves; a gap would mean that the house leaves something out.
+func (f *Follow) take(m *wire.EventNotice) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	defer f.signal()
+	if f.err != nil {
+		return
+	}
+	entry, err := wire.Entry{Event: m.Event, Commitment: m.Commitment}.Entry()
+	if err != nil {
+		f.err = err
+		return
+	}
+	if entry.Seq <= f.seq {
+		if f.chain().Leaves()[entry.Seq-1] != entry.Leaf() {
+			f.err = auction.Refuse(auction.CodeHistoryChanged, "the house shows event %d of the log in two versions", entry.Seq)
+		}
+		return
+	}
+	if f.house != nil {
+		f.err = f.house.Apply(entry)
+	} else {
+		f.client.mu.Lock()
+		policies := f.client.house.Policies
+		f.client.mu.Unlock()
+		f.err = f.state.Apply(policies, entry)
+	}
+	if f.err != nil {
+		return
+	}
+	f.seq, f.leaf = entry.Seq, entry.Leaf()
+	event, err := auction.ParseEvent(entry.Event)
+	if err != nil {
+		f.err = err
+		return
+	}
+	f.events = append(f.events, event)
+	f.checkHeads()
+}
+
+// checkHeads compares signed heads with the log as soon as it has come so far.
+func (f *Follow) checkHeads() {
+	rest := f.heads[:0]
+	for _, h := range f.heads {
+		switch {
+		case h.Size > f.chain().Size():
+			rest = append(rest, h)
+		case h.Size > 0 && !f.chain().Has(h):
+			f.err = auction.Refuse(auction.CodeHistoryChanged, "the house signed a head that is not of the log which it shows")
+		}
+	}
+	f.heads = rest
+}
+
+// broken ends the following: the house says itself that its history changed.
+func (f *Follow) broken(m *wire.SnapshotNotice) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = &auction.Refusal{Code: m.Code, Detail: m.Detail}
+	f.signal()
+}
+
+func (f *Follow) signal() {
+	select {
+	case f.ready <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,214 @@
+package client
+
+import (
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/hpke"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// Profile is a participant's directory, readable by its owner alone:
+//
+//	house.json            the house that is pinned
+//	key.pem               the permanent key
+//	chain.pem             the certificate, while logged in
+//	credential            the identity credential (SD-JWT)
+//	disclosure/PSEUDONYM  private disclosure key of a command
+//	pending/PSEUDONYM     a command that was sent and not answered yet
+//	receipts/PSEUDONYM    a command that was committed, with its receipt
+//	closed/AUCTION        how an auction closed, verified
+//	house.log             the public house log, as far as it was verified
+//
+// Everything is written whole or not at all, and before what depends on it.
+type Profile struct {
+	dir   string
+	house House
+	key   *ecdsa.PrivateKey
+}
+
+const (
+	maxChainFile = 16 << 10
+	maxRecord    = 256 << 10
+)
+
+// CreateProfile makes a directory with a new key. It refuses to touch a profile
+// that is there.
+func CreateProfile(dir string, house House) (*Profile, error) {
+	if err := house.check(); err != nil {
+		return nil, err
+	}
+	for _, sub := range []string{"disclosure", "pending", "receipts", "closed"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	key, err := identity.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	if err := identity.SaveKey(filepath.Join(dir, "key.pem"), key); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("%s holds a profile already: %w", dir, err)
+		}
+		return nil, err
+	}
+	p := &Profile{dir: dir, house: house, key: key}
+	return p, p.saveHouse()
+}
+
+// OpenProfile opens a directory that CreateProfile made.
+func OpenProfile(dir string) (*Profile, error) {
+	house, err := LoadHouse(filepath.Join(dir, "house.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not a profile: enrol first: %w", dir, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := identity.LoadKey(filepath.Join(dir, "key.pem"))
+	if err != nil {
+		return nil, fmt.Errorf("load key: %w", err)
+	}
+	return &Profile{dir: dir, house: house, key: key}, nil
+}
+
+// House returns the pinned house.
+func (p *Profile) House() House { return p.house }
+
+// Dir returns the directory.
+func (p *Profile) Dir() string { return p.dir }
+
+// Participant returns the permanent identifier of the profile's key.
+func (p *Profile) Participant() auction.Participant { return identity.ParticipantOf(&p.key.PublicKey) }
+
+// Logout removes the certificate and the credential. The keys stay: with them
+// come what was bid and won. forget removes the whole profile.
+func (p *Profile) Logout(forget bool) error {
+	if forget {
+		return os.RemoveAll(p.dir)
+	}
+	return errors.Join(p.remove("chain.pem"), p.remove("credential"))
+}
+
+func (p *Profile) saveHouse() error {
+	data, err := wire.Marshal(p.house)
+	if err != nil {
+		return err
+	}
+	return p.write("house.json", data)
+}
+
+// Chain returns the certificate chain in DER, nil if there is none.
+func (p *Profile) chain() ([][]byte, error) {
+	chain, err := identity.LoadChain(filepath.Join(p.dir, "chain.pem"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return chain, err
+}
+
+// Credential returns the identity credential.
+func (p *Profile) credential() (string, error) {
+	data, err := p.read("credential", maxChainFile)
+	return string(data), err
+}
+
+func (p *Profile) saveEnrolment(chain [][]byte, credential string) error {
+	if err := p.write("credential", []byte(credential)); err != nil {
+		return err
+	}
+	return p.write("chain.pem", identity.EncodeChain(chain))
+}
+
+// newDisclosureKey makes the key that the counterpart will seal to, and keeps
+// it before anything names it.
+func (p *Profile) newDisclosureKey(name auction.Pseudonym) ([]byte, error) {
+	key, err := hpke.DHKEM(ecdh.P256()).GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	private, err := key.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return key.PublicKey().Bytes(), p.write("disclosure/"+string(name), private)
+}
+
+func (p *Profile) disclosureKey(name auction.Pseudonym) (hpke.PrivateKey, error) {
+	data, err := p.read("disclosure/"+string(name), maxRecord)
+	if err != nil {
+		return nil, err
+	}
+	return hpke.DHKEM(ecdh.P256()).NewPrivateKey(data)
+}
+
+// save keeps a record as JSON; load reads it.
+func (p *Profile) save(name string, record any) error {
+	data, err := wire.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return p.write(name, data)
+}
+
+func (p *Profile) load(name string, record any) error {
+	data, err := p.read(name, maxRecord)
+	if err != nil {
+		return err
+	}
+	return wire.Unmarshal(data, record)
+}
+
+// names lists the records below a folder.
+func (p *Profile) names(folder string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(p.dir, folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var out []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			out = append(out, e.Name())
+		}
+	}
+	return out, err
+}
+
+func (p *Profile) read(name string, limit int64) ([]byte, error) {
+	return readFile(filepath.Join(p.dir, name), limit)
+}
+
+// write replaces a file atomically and durably.
+func (p *Profile) write(name string, data []byte) error {
+	path := filepath.Join(p.dir, name)
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // fails once it is renamed
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+func (p *Profile) remove(name string) error {
+	err := os.Remove(filepath.Join(p.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

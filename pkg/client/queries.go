@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// Shown is an auction as the house shows it, checked as far as one answer can
+// be: the terms are those that the hash names, the head is signed.
+type Shown struct {
+	Item  wire.Item
+	Terms auction.Terms
+	Head  auction.Head
+	Note  string // the signed head
+}
+
+// Item looks at one auction.
+func (c *Client) Item(ctx context.Context, id auction.ID) (Shown, error) {
+	answer, err := c.query(ctx, wire.Command{Kind: auction.KindItem, Auction: id})
+	if err != nil {
+		return Shown{}, err
+	}
+	a, ok := answer.(*wire.ItemAnswer)
+	if !ok || a.Item.Auction != id {
+		return Shown{}, errUnexpected
+	}
+	if auction.TermsHash([]byte(a.Terms)) != a.Item.TermsHash {
+		return Shown{}, auction.Refuse(auction.CodeWrongTerms, "the house shows terms that are not those of the auction")
+	}
+	terms, err := auction.ParseTerms([]byte(a.Terms))
+	if err != nil {
+		return Shown{}, err
+	}
+	t, err := c.trusted(ctx)
+	if err != nil {
+		return Shown{}, err
+	}
+	head, err := evidence.OpenHead(a.Head, t.logKey, c.profile.house.House, auction.LogID(id))
+	if err != nil {
+		return Shown{}, err
+	}
+	return Shown{Item: a.Item, Terms: terms, Head: head, Note: a.Head}, nil
+}
+
+// Items lists all auctions, MyItems those that one listed, MyBids those that
+// one bid in with the own bids. They read all pages.
+func (c *Client) Items(ctx context.Context) ([]wire.Item, error) {
+	return c.list(ctx, auction.KindAllItems)
+}
+
+// MyItems lists the auctions that one listed: see [Client.Items].
+func (c *Client) MyItems(ctx context.Context) ([]wire.Item, error) {
+	return c.list(ctx, auction.KindMyItems)
+}
+
+// MyBids lists the auctions that one bid in: see [Client.Items].
+func (c *Client) MyBids(ctx context.Context) ([]wire.Item, error) {
+	return c.list(ctx, auction.KindMyBids)
+}
+
+func (c *Client) list(ctx context.Context, kind auction.Kind) ([]wire.Item, error) {
+	var out []wire.Item
+	var after auction.ID
+	for {
+		answer, err := c.query(ctx, wire.Command{Kind: kind, After: after})
+		if err != nil {
+			return nil, err
+		}
+		page, ok := answer.(*wire.ItemsAnswer)
+		if !ok {
+			return nil, errUnexpected
+		}
+		out = append(out, page.Items...)
+		if !page.More || len(page.Items) == 0 {
+			return out, nil
+		}
+		after = page.Items[len(page.Items)-1].Auction
+	}
+}
+
+// Inbox returns the private messages that were not acknowledged, unverified:
+// see [Client.Closed] and [Client.Opened].
+func (c *Client) Inbox(ctx context.Context) ([]wire.Message, error) {
+	answer, err := c.query(ctx, wire.Command{Kind: auction.KindInbox})
+	if err != nil {
+		return nil, err
+	}
+	inbox, ok := answer.(*wire.InboxAnswer)
+	if !ok {
+		return nil, errUnexpected
+	}
+	return inbox.Messages, nil
+}
+
+func (c *Client) query(ctx context.Context, cmd wire.Command) (wire.ServerMessage, error) {
+	jws, err := c.signCommand(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return c.ask(ctx, func(id uint32) wire.ClientMessage {
+		return &wire.CommandRequest{ID: id, JWS: string(jws), Stamps: []auction.Blob{}}
+	})
+}
+
+// acknowledge tells the house that a message is safe here.
+func (c *Client) acknowledge(ctx context.Context, id auction.ID, kind auction.MessageKind) error {
+	_, err := c.ask(ctx, func(n uint32) wire.ClientMessage {
+		return &wire.AcknowledgeRequest{ID: n, Auction: id, Message: kind}
+	})
+	return err
+}
