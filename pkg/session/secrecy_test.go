@@ -64,6 +64,9 @@ func (r *recording) openDown(key hpke.PrivateKey, secret []byte) ([][]byte, erro
 	return openAll(recipient, append([][]byte{m.sealed}, r.down...))
 }
 
+// guesses stand in for the exported secret where it is not known.
+var guesses = [][]byte{nil, make([]byte, exportSize)}
+
 func binding(label string, messages ...[]byte) []byte {
 	t := newTranscript()
 	for _, m := range messages {
@@ -106,8 +109,10 @@ func TestLongTermKeysOpenNothing(t *testing.T) {
 		if _, _, err := r.openUp(key); err == nil {
 			t.Error("the thief read the client")
 		}
-		if _, err := r.openDown(key, make([]byte, exportSize)); err == nil {
-			t.Error("the thief read the server")
+		for _, guess := range guesses {
+			if _, err := r.openDown(key, guess); err == nil {
+				t.Error("the thief read the server")
+			}
 		}
 	}
 }
@@ -147,8 +152,10 @@ func TestOtherDirectionNeedsBothKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.openDown(clientKey, make([]byte, exportSize)); err == nil {
-		t.Error("opened without the secret of the other direction")
+	for _, guess := range guesses {
+		if _, err := r.openDown(clientKey, guess); err == nil {
+			t.Error("opened without the secret of the other direction")
+		}
 	}
 	serverKey, err := hpke.DHKEM(ecdh.P256()).DeriveKeyPair(serverSeed[16:])
 	if err != nil {
