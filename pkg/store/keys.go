@@ -1,0 +1,27 @@
+package store
+
+import "github.com/sigilo/sigilo/pkg/auction"
+
+// All keys are made here. The part in braces is the hash tag: the keys of one
+// script share it, so they are in one slot.
+
+const prefix = "sigilo:{"
+
+// logKeys are the keys of one log. The name of the stream is also the name of
+// the channel that wakes its watchers.
+type logKeys struct{ state, log, answers, certs, due, mail string }
+
+func (s *Store) keys(log auction.LogID) logKeys {
+	tag := string(log)
+	if log == auction.HouseLog {
+		tag = s.house
+	}
+	base := prefix + tag + "}:"
+	return logKeys{
+		state: base + "state", log: base + "log", answers: base + "answers",
+		certs: base + "certs", due: base + "due", mail: base + "mail",
+	}
+}
+
+// mineKey is the set of the auctions in which p listed or bid.
+func mineKey(p auction.Participant) string { return prefix + p.String() + "}:mine" }

@@ -1,0 +1,238 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+)
+
+const (
+	maxPage = 1000 // entries that one call returns
+	maxDue  = 1000 // auctions that one call returns; more come once these are closed
+)
+
+// House implements [auction.Reader].
+func (s *Store) House(ctx context.Context) (*auction.House, error) {
+	v, err := s.current(ctx, auction.HouseLog)
+	if err != nil {
+		return nil, err
+	}
+	house := *v.house.Load()
+	return &house, nil
+}
+
+// Auction implements [auction.Reader].
+func (s *Store) Auction(ctx context.Context, id auction.ID) (*auction.State, error) {
+	v, err := s.opened(ctx, auction.LogID(id))
+	if err != nil {
+		return nil, err
+	}
+	state := *v.state.Load()
+	return &state, nil
+}
+
+// opened returns the current view of an auction. One that was listed and not
+// opened, since a replica died in between, is opened now.
+func (s *Store) opened(ctx context.Context, log auction.LogID) (*view, error) {
+	v, err := s.current(ctx, log)
+	if err != nil || v.chain().Size() > 0 {
+		return v, err
+	}
+	if err := s.repair(ctx, auction.ID(log)); err != nil {
+		return nil, err
+	}
+	return s.current(ctx, log)
+}
+
+// chain returns a chain of the log that is long enough to tell whether it has
+// the head: what is known already, if that is.
+func (s *Store) chain(ctx context.Context, log auction.LogID, head auction.Head) (*auction.Chain, error) {
+	v := s.views.get(log)
+	if size := v.chain().Size(); size > 0 && size >= head.Size {
+		return v.chain(), nil
+	}
+	var err error
+	if log == auction.HouseLog {
+		v, err = s.current(ctx, log)
+	} else {
+		v, err = s.opened(ctx, log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.chain(), nil
+}
+
+// Entries implements [auction.Reader]. It returns at most 1000.
+func (s *Store) Entries(ctx context.Context, log auction.LogID, from uint64, limit int) ([]auction.Entry, error) {
+	if from < 1 || limit < 1 {
+		return nil, nil
+	}
+	page, err := s.page(ctx, log, from, min(limit, maxPage))
+	if err != nil {
+		return nil, err
+	}
+	if len(page) == 0 && from == 1 && log != auction.HouseLog {
+		// Unknown, or listed and not opened.
+		switch err := s.repair(ctx, auction.ID(log)); {
+		case auction.CodeOf(err) == auction.CodeUnknownAuction:
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		if page, err = s.page(ctx, log, from, min(limit, maxPage)); err != nil {
+			return nil, err
+		}
+	}
+	entries := make([]auction.Entry, len(page))
+	for i, e := range page {
+		entries[i] = e.Entry
+	}
+	return entries, nil
+}
+
+// page reads at most limit entries of a stream from the given number on.
+func (s *Store) page(ctx context.Context, log auction.LogID, from uint64, limit int) ([]stored, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	messages, err := s.client.XRangeN(bounded, s.keys(log).log, entryID(from), "+", int64(limit)).Result()
+	if err != nil {
+		return nil, s.failed(ctx, "read log", err)
+	}
+	page := make([]stored, len(messages))
+	for i, m := range messages {
+		if page[i], err = parseMessage(m); err != nil {
+			return nil, fmt.Errorf("read log: %w", err)
+		}
+	}
+	return page, nil
+}
+
+// Certificates implements [auction.Reader].
+func (s *Store) Certificates(ctx context.Context, id auction.ID) (map[auction.Hash][]auction.Blob, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	k := s.keys(auction.LogID(id))
+	certs, err := s.client.HGetAll(bounded, k.certs).Result()
+	if err != nil {
+		return nil, s.failed(ctx, "read certificates", err)
+	}
+	entries := make(map[string]*redis.XMessageSliceCmd, len(certs))
+	_, err = s.client.Pipelined(bounded, func(pipe redis.Pipeliner) error {
+		for thumb, seq := range certs {
+			entries[thumb] = pipe.XRange(bounded, k.log, seq+"-0", seq+"-0")
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, s.failed(ctx, "read certificates", err)
+	}
+	chains := make(map[auction.Hash][]auction.Blob, len(certs))
+	for thumb, entry := range entries {
+		if len(thumb) != len(auction.Hash{}) || len(entry.Val()) != 1 {
+			return nil, errors.New("read certificates: an entry is missing")
+		}
+		chain, _ := entry.Val()[0].Values["x"].(string)
+		blobs, err := decodeBlobs([]byte(chain), maxChain)
+		if err != nil {
+			return nil, fmt.Errorf("read certificates: %w", err)
+		}
+		chains[auction.Hash([]byte(thumb))] = blobs
+	}
+	return chains, nil
+}
+
+// Mine implements [auction.Reader].
+func (s *Store) Mine(ctx context.Context, p auction.Participant) ([]auction.ID, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	members, err := s.client.SMembers(bounded, mineKey(p)).Result()
+	if err != nil {
+		return nil, s.failed(ctx, "read a participant's auctions", err)
+	}
+	return ids(members), nil
+}
+
+// Due implements [auction.Reader]. It returns at most 1000, the earliest ends
+// first.
+func (s *Store) Due(ctx context.Context, before auction.Time) ([]auction.ID, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	members, err := s.client.ZRangeByScore(bounded, s.keys(auction.HouseLog).due, &redis.ZRangeBy{
+		Min: "-inf", Max: "(" + text(before), Count: maxDue,
+	}).Result()
+	if err != nil {
+		return nil, s.failed(ctx, "read what is due", err)
+	}
+	return ids(members), nil
+}
+
+func ids(members []string) []auction.ID {
+	ids := make([]auction.ID, len(members))
+	for i, m := range members {
+		ids[i] = auction.ID(m)
+	}
+	return ids
+}
+
+// Disclosures implements [auction.Mailbox].
+func (s *Store) Disclosures(ctx context.Context, id auction.ID) (seller, winner *auction.Disclosure, err error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	values, err := s.client.HMGet(bounded, s.keys(auction.LogID(id)).mail,
+		auction.SideSeller.String(), auction.SideWinner.String()).Result()
+	if err != nil {
+		return nil, nil, s.failed(ctx, "read disclosures", err)
+	}
+	var sides [2]*auction.Disclosure
+	for i, value := range values {
+		encoded, ok := value.(string)
+		if !ok {
+			continue
+		}
+		parts, err := decodeBlobs([]byte(encoded), 2)
+		if err != nil || len(parts) != 2 {
+			return nil, nil, errors.New("read disclosures: one that does not parse")
+		}
+		sides[i] = &auction.Disclosure{JWS: parts[0], Sealed: parts[1]}
+	}
+	return sides[0], sides[1], nil
+}
+
+// Acknowledge implements [auction.Mailbox].
+func (s *Store) Acknowledge(ctx context.Context, id auction.ID, p auction.Participant, m auction.MessageKind) error {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := s.client.HSet(bounded, s.keys(auction.LogID(id)).mail, receivedField(p, m), "1").Err(); err != nil {
+		return s.failed(ctx, "acknowledge message", err)
+	}
+	return nil
+}
+
+// Acknowledged implements [auction.Mailbox].
+func (s *Store) Acknowledged(ctx context.Context, id auction.ID, p auction.Participant) (map[auction.MessageKind]bool, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	kinds := []auction.MessageKind{auction.MessageClosed, auction.MessageDisclosure}
+	values, err := s.client.HMGet(bounded, s.keys(auction.LogID(id)).mail,
+		receivedField(p, kinds[0]), receivedField(p, kinds[1])).Result()
+	if err != nil {
+		return nil, s.failed(ctx, "read acknowledgements", err)
+	}
+	got := make(map[auction.MessageKind]bool)
+	for i, value := range values {
+		if value != nil {
+			got[kinds[i]] = true
+		}
+	}
+	return got, nil
+}
+
+// receivedField is the field of an auction's mail that says that p has a message.
+func receivedField(p auction.Participant, m auction.MessageKind) string {
+	return "received:" + string(m) + ":" + string(p[:])
+}

@@ -1,0 +1,66 @@
+package store
+
+import (
+	_ "embed"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed scripts/list.lua
+var listSource string
+
+//go:embed scripts/open.lua
+var openSource string
+
+//go:embed scripts/place.lua
+var placeSource string
+
+//go:embed scripts/close.lua
+var closeSource string
+
+//go:embed scripts/disclose.lua
+var discloseSource string
+
+//go:embed scripts/note.lua
+var noteSource string
+
+//go:embed scripts/rebuild.lua
+var rebuildSource string
+
+// A script is one atomic operation.
+type script struct {
+	name, source, sha string
+}
+
+func newScript(name, source string) *script {
+	return &script{name: name, source: source, sha: redis.NewScript(source).Hash()}
+}
+
+// The scripts. They follow one rule about numbers, since Lua prints those of 16
+// digits wrongly: what is text stays text, is compared by tonumber, and a
+// number is printed by string.format('%.0f') alone.
+var (
+	listScript     = newScript("list", listSource)
+	openScript     = newScript("open", openSource)
+	placeScript    = newScript("place", placeSource)
+	closeScript    = newScript("close", closeSource)
+	discloseScript = newScript("disclose", discloseSource)
+	noteScript     = newScript("note", noteSource)
+	rebuildScript  = newScript("rebuild", rebuildSource)
+
+	scripts = []*script{
+		listScript, openScript, placeScript, closeScript, discloseScript, noteScript, rebuildScript,
+	}
+)
+
+// text writes a number for a script.
+func text[T ~int | ~int64 | ~uint64](n T) string { return strconv.FormatInt(int64(n), 10) }
+
+// flag writes a truth value for a script.
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}

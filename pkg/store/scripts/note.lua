@@ -1,0 +1,28 @@
+-- Appends an event that no participant commands to the house log, once.
+-- KEYS  state, log, answers: of the house
+-- ARGV  deadline, mark (what is there once; a policy has none), policy (its hash;
+--       else empty), skew, freshness, arrival, tail (the event after its number),
+--       commitment, salt, private
+-- Returns {'ok', seq, event}, {'done'}: it is there already, or {'stale'}: nothing
+--       done.
+local state, log, answers = KEYS[1], KEYS[2], KEYS[3]
+local deadline, mark, policy, skew, freshness, arrival, tail, commitment, salt, private = unpack(ARGV)
+
+local clock = redis.call('TIME')
+if tonumber(clock[1]) * 1000000 + tonumber(clock[2]) > tonumber(deadline) then return {'stale'} end
+
+local s = redis.call('HMGET', state, 'in_force', 'm')
+if mark ~= '' and redis.call('HEXISTS', answers, mark) == 1 then return {'done'} end
+if policy ~= '' and policy == s[1] then return {'done'} end
+local m = s[2] or '0'
+if tonumber(arrival) > tonumber(m) then m = arrival end
+local seq = string.format('%.0f', redis.call('XLEN', log) + 1)
+local event = '{"seq":' .. seq .. tail
+redis.call('XADD', log, seq .. '-0', 'm', m, 'e', event, 'c', commitment, 's', salt, 'p', private)
+redis.call('HSET', state, 'm', m)
+if policy ~= '' then
+  redis.call('HSET', state, 'in_force', policy, 'skew', skew, 'freshness', freshness)
+end
+if mark ~= '' then redis.call('HSET', answers, mark, seq) end
+redis.call('PUBLISH', log, seq)
+return {'ok', seq, event}

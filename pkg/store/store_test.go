@@ -1,0 +1,63 @@
+package store_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/auction/auctiontest"
+	"github.com/sigilo/sigilo/pkg/store"
+	"github.com/sigilo/sigilo/pkg/store/storetest"
+)
+
+// open opens a replica that ends with the test.
+func open(t testing.TB, url string, clock auction.Clock) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), store.Options{
+		URL: url, House: "demo", Clock: clock, Signer: auctiontest.Signer{}, Random: auctiontest.Zeros{},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// client returns a connection past the store, to look at the keys.
+func client(t testing.TB, url string) *redis.Client {
+	t.Helper()
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := redis.NewClient(opts)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestContractOnMiniredis(t *testing.T) {
+	auctiontest.Run(t, func(t *testing.T, clock auction.Clock) auctiontest.Backend {
+		return open(t, "redis://"+miniredis.RunT(t).Addr(), clock)
+	})
+}
+
+func TestContractOnRedis(t *testing.T) {
+	server := storetest.StartRedis(t)
+	auctiontest.Run(t, func(t *testing.T, clock auction.Clock) auctiontest.Backend {
+		if err := client(t, server.URL()).FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		return open(t, server.URL(), clock)
+	})
+}
