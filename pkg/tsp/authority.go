@@ -90,11 +90,7 @@ func (a *Authority) Verify(token []byte, imprint [32]byte) (Stamp, error) {
 	if err != nil {
 		return Stamp{}, err
 	}
-	s := a.signer(&t)
-	if s == nil {
-		return Stamp{}, badStamp("a time stamp is from another authority")
-	}
-	return a.verify(&t, s, imprint)
+	return a.check(&t, imprint)
 }
 
 // VerifyResponse checks a TimeStampResp against the request that it answers,
@@ -115,8 +111,16 @@ func (a *Authority) VerifyResponse(response []byte, request Request) ([]byte, St
 	if !bytes.Equal(t.tst.nonce, request.Nonce) {
 		return nil, Stamp{}, badStamp("a time stamp does not answer this request")
 	}
-	stamp, err := a.Verify(token, [32]byte(request.Imprint))
+	stamp, err := a.check(&t, [32]byte(request.Imprint))
 	return token, stamp, err
+}
+
+func (a *Authority) check(t *parsedToken, imprint [32]byte) (Stamp, error) {
+	s := a.signer(t)
+	if s == nil {
+		return Stamp{}, badStamp("a time stamp is from another authority")
+	}
+	return a.verify(t, s, imprint)
 }
 
 // signer returns the certificate that t says it is signed with, nil if it is

@@ -87,6 +87,14 @@ func TestNewAuthorityRefuses(t *testing.T) {
 	}
 }
 
+func TestNewAuthorityWithoutPolicy(t *testing.T) {
+	cfg := newTestHouse(t, 1).authority(t, "one", 2, nil).config()
+	cfg.Policy = nil
+	if _, err := NewAuthority(cfg); err == nil {
+		t.Fatal("accepted")
+	}
+}
+
 func TestAuthorityWithTwoCertificatesAndTwoRoots(t *testing.T) {
 	h, next := newTestHouse(t, 1), newTestHouse(t, 7)
 	a, b := h.authority(t, "one", 2, nil), next.authority(t, "one", 3, nil)

@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"slices"
 
@@ -83,12 +84,9 @@ func timeStampingOnly(leaf *x509.Certificate) bool {
 		leaf.ExtKeyUsage[0] != x509.ExtKeyUsageTimeStamping {
 		return false
 	}
-	for _, ext := range leaf.Extensions {
-		if ext.Id.Equal(oidExtKeyUsage) {
-			return ext.Critical
-		}
-	}
-	return false
+	return slices.ContainsFunc(leaf.Extensions, func(ext pkix.Extension) bool {
+		return ext.Id.Equal(oidExtKeyUsage) && ext.Critical
+	})
 }
 
 func states(leaf *x509.Certificate, policy asn1.ObjectIdentifier) bool {

@@ -44,9 +44,6 @@ func (a *Authority) sharesKey(b *Authority) bool {
 	return false
 }
 
-// Size is q, the number of stamps that a command bears.
-func (q *Quorum) Size() int { return q.q }
-
 // Verify checks the tokens over one SHA-256 digest and returns the median of
 // their times, with the stamps in the order of the tokens. There must be
 // exactly q, in the order of the policy's authorities, at most one of each:

@@ -62,6 +62,7 @@ func TestQuorumVerify(t *testing.T) {
 		s = append(s, a.stamp(t, imprint, start.Add(time.Duration(i)*time.Second)))
 	}
 	stranger := newTestHouse(t, 7).authority(t, "t0", 10, nil).stamp(t, imprint, start)
+	unknown := all[0].house.authority(t, "t9", 30, nil).stamp(t, imprint, start)
 	other := all[1].stamp(t, digestOf("other"), start)
 	for _, c := range []struct {
 		name   string
@@ -77,6 +78,7 @@ func TestQuorumVerify(t *testing.T) {
 		{"twice one authority", [][]byte{s[0], all[0].stamp(t, imprint, start), s[1]}, auction.CodeWrongStamps},
 		{"out of order", [][]byte{s[1], s[0], s[2]}, auction.CodeWrongStamps},
 		{"of another house", [][]byte{stranger, s[1], s[2]}, auction.CodeBadStamp},
+		{"of an authority that the policy does not name", [][]byte{s[0], s[1], unknown}, auction.CodeBadStamp},
 		{"one over something else", [][]byte{s[0], other, s[2]}, auction.CodeBadStamp},
 		{"one malformed", [][]byte{s[0], s[1], s[2][1:]}, auction.CodeBadStamp},
 		{"one empty", [][]byte{s[0], nil, s[2]}, auction.CodeBadStamp},

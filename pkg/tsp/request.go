@@ -3,6 +3,7 @@ package tsp
 import (
 	"crypto"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"io"
 
@@ -48,7 +49,7 @@ func NewRequest(imprint [32]byte, policy asn1.ObjectIdentifier, rand io.Reader) 
 // Marshal returns the DER encoding. It fails if a field is out of range.
 func (r Request) Marshal() ([]byte, error) {
 	if len(r.Nonce) > maxNonce || len(r.Nonce) > 0 && r.Nonce[0] == 0 {
-		return nil, fmt.Errorf("marshal time-stamp request: nonce out of range")
+		return nil, errors.New("marshal time-stamp request: nonce out of range")
 	}
 	imprint := r.messageImprint
 	if imprint == nil {
@@ -89,7 +90,7 @@ func marshalImprint(hash crypto.Hash, digest []byte) ([]byte, error) {
 			}), nil
 		}
 	}
-	return nil, fmt.Errorf("marshal time-stamp request: imprint out of range")
+	return nil, errors.New("marshal time-stamp request: imprint out of range")
 }
 
 // ParseRequest reads a TimeStampReq. It is strict: DER only, nothing after the

@@ -2,7 +2,7 @@ package tsp
 
 import (
 	"encoding/asn1"
-	"fmt"
+	"errors"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -28,23 +28,27 @@ const (
 	SystemFailure       FailureInfo = 25 // a defect of the authority
 )
 
-// String names the bit as RFC 3161 does; an unknown one is "unknown".
+// failures are the bits that are known, by their names in RFC 3161.
+var failures = []struct {
+	info FailureInfo
+	name string
+}{
+	{BadAlg, "badAlg"},
+	{BadRequest, "badRequest"},
+	{BadDataFormat, "badDataFormat"},
+	{TimeNotAvailable, "timeNotAvailable"},
+	{UnacceptedPolicy, "unacceptedPolicy"},
+	{UnacceptedExtension, "unacceptedExtension"},
+	{SystemFailure, "systemFailure"},
+}
+
+// String names the bit as RFC 3161 does; an unknown one is "unknown". The names
+// are a closed set, fit for the labels of metrics.
 func (f FailureInfo) String() string {
-	switch f {
-	case BadAlg:
-		return "badAlg"
-	case BadRequest:
-		return "badRequest"
-	case BadDataFormat:
-		return "badDataFormat"
-	case TimeNotAvailable:
-		return "timeNotAvailable"
-	case UnacceptedPolicy:
-		return "unacceptedPolicy"
-	case UnacceptedExtension:
-		return "unacceptedExtension"
-	case SystemFailure:
-		return "systemFailure"
+	for _, known := range failures {
+		if known.info == f {
+			return known.name
+		}
 	}
 	return "unknown"
 }
@@ -101,49 +105,41 @@ func marshalFailure(f *Failure) []byte {
 // error. The token is not verified; it aliases der.
 func ParseResponse(der []byte) (token []byte, err error) {
 	if len(der) > MaxResponse {
-		return nil, fmt.Errorf("parse time-stamp response: too large")
+		return nil, errors.New("parse time-stamp response: too large")
 	}
 	var response, info, content cryptobyte.String
 	var status int64
 	input := cryptobyte.String(der)
 	if !input.ReadASN1(&response, cbasn1.SEQUENCE) || !input.Empty() ||
 		!response.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1Integer(&status) {
-		return nil, fmt.Errorf("parse time-stamp response: malformed")
+		return nil, errors.New("parse time-stamp response: malformed")
 	}
 	if status != statusGranted {
 		if !response.Empty() {
-			return nil, fmt.Errorf("parse time-stamp response: a refusal with a token")
+			return nil, errors.New("parse time-stamp response: a refusal with a token")
 		}
 		return nil, parseFailure(info)
 	}
 	if !info.Empty() {
-		return nil, fmt.Errorf("parse time-stamp response: granted with a failure")
+		return nil, errors.New("parse time-stamp response: granted with a failure")
 	}
 	if !response.ReadASN1Element(&content, cbasn1.SEQUENCE) || !response.Empty() {
-		return nil, fmt.Errorf("parse time-stamp response: granted without one token")
+		return nil, errors.New("parse time-stamp response: granted without one token")
 	}
 	return content, nil
 }
 
-// parseFailure reads what follows the status in a PKIStatusInfo.
+// parseFailure reads what follows the status in a PKIStatusInfo. It does not
+// pass on the free text, which is whatever the other side likes.
 func parseFailure(info cryptobyte.String) error {
-	var texts, text cryptobyte.String
-	var present bool
-	if !info.ReadOptionalASN1(&texts, &present, cbasn1.SEQUENCE) ||
-		present && !texts.ReadASN1(&text, cbasn1.UTF8String) {
-		return fmt.Errorf("parse time-stamp response: malformed status")
-	}
 	var bits asn1.BitString
-	if !info.ReadASN1BitString(&bits) || !info.Empty() {
-		return fmt.Errorf("parse time-stamp response: refused without a reason")
+	if !info.SkipOptionalASN1(cbasn1.SEQUENCE) || !info.ReadASN1BitString(&bits) || !info.Empty() {
+		return errors.New("parse time-stamp response: refused without a reason")
 	}
-	for _, known := range []FailureInfo{
-		BadAlg, BadRequest, BadDataFormat, TimeNotAvailable,
-		UnacceptedPolicy, UnacceptedExtension, SystemFailure,
-	} {
-		if bits.At(int(known)) == 1 {
-			return fail(known, "the authority gave no token")
+	for _, known := range failures {
+		if bits.At(int(known.info)) == 1 {
+			return fail(known.info, "the authority gave no token")
 		}
 	}
-	return fmt.Errorf("parse time-stamp response: refused for an unknown reason")
+	return errors.New("parse time-stamp response: refused for an unknown reason")
 }
