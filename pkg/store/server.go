@@ -21,7 +21,7 @@ func checkServer(ctx context.Context, client *redis.Client, log *slog.Logger) er
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("reach redis: %w", err)
+		return fmt.Errorf("reach redis: %w", errors.Join(unavailable(), err))
 	}
 	info, err := client.Info(ctx, "server").Result()
 	if err != nil && !isReply(err) {

@@ -61,8 +61,9 @@ var (
 )
 
 // Open connects to Redis and starts the writers and the feed, which run until
-// Stop. It refuses a Redis that cannot be reached, is too old, or may evict
-// keys; ctx bounds this check. Errors show no part of the URL.
+// Stop. It refuses a Redis that cannot be reached, with CodeUnavailable, and one
+// that is too old or may evict keys; ctx bounds this check. Errors show no part
+// of the URL.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if !auction.IsName(o.House) {
 		return nil, errors.New("open store: the house has no valid id")

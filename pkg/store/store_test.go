@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"testing"
 
@@ -19,19 +18,28 @@ import (
 // open opens a replica that ends with the test.
 func open(t testing.TB, url string, clock auction.Clock) *store.Store {
 	t.Helper()
+	s := openStore(t, url, clock)
+	t.Cleanup(func() { stop(t, s) })
+	return s
+}
+
+func openStore(t auctiontest.TB, url string, clock auction.Clock) *store.Store {
+	t.Helper()
 	s, err := store.Open(context.Background(), store.Options{
 		URL: url, House: "demo", Clock: clock, Signer: auctiontest.Signer{}, Random: auctiontest.Zeros{},
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry(),
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("open: %v", err)
 	}
-	t.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
 	return s
+}
+
+func stop(t auctiontest.TB, s *store.Store) {
+	t.Helper()
+	if err := s.Stop(); err != nil {
+		t.Fatalf("stop: %v", err)
+	}
 }
 
 // client returns a connection past the store, to look at the keys.
