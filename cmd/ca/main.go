@@ -1,0 +1,66 @@
+// Command ca runs the Certificate Authority, and makes the keys of a house.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/ops"
+	"github.com/sigilo/sigilo/services/ca"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, ops.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "ca:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves, which the word serve may say, unless the first word is bootstrap.
+func run(ctx context.Context, args []string) error {
+	command := "serve"
+	if len(args) > 0 && (args[0] == "serve" || args[0] == "bootstrap") {
+		command, args = args[0], args[1:]
+	}
+	if command == "bootstrap" {
+		return bootstrap(args)
+	}
+	program := ops.Program{
+		Name:        "ca",
+		Description: "Enrols people, signs their certificates, and issues session tokens. `ca bootstrap` makes the keys of a house.",
+		Example: "ca --house demo --root root.pem --certificate ca.pem --key ca.key --token-key token.key " +
+			"--credential-key credential.key --operator-token operator.token",
+	}
+	var cfg ca.Config
+	if err := program.Parse(&cfg, args); err != nil {
+		return err
+	}
+	return ca.Run(ctx, cfg)
+}
+
+func bootstrap(args []string) error {
+	program := ops.Program{
+		Name:        "ca bootstrap",
+		Description: "Makes the keys and certificates that a house lacks in a folder. It never replaces one.",
+		Example:     "ca bootstrap --house demo --dir keys --authorities tsa1,tsa2,tsa3",
+	}
+	var cfg struct {
+		Dir           string   `help:"Folder for the files; secrets in it are for its owner alone." type:"path" default:"keys"`
+		House         string   `help:"Id of the house." required:""`
+		Authorities   []string `help:"Names of its time authorities." required:""`
+		SimulatedTime bool     `name:"simulated-time" help:"Make the time authorities' keys for simulated time."`
+	}
+	if err := program.Parse(&cfg, args); err != nil {
+		return err
+	}
+	return ca.Bootstrap(cfg.Dir, ca.BootstrapConfig{
+		House: cfg.House, Authorities: cfg.Authorities, SimulatedTime: cfg.SimulatedTime, Now: time.Now(),
+	})
+}

@@ -1,0 +1,89 @@
+package ca
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/ops"
+)
+
+// Modes of enrolment.
+const (
+	ModeInvite = "invite" // an operator's one-time code says who somebody is
+	ModeOpen   = "open"   // everybody says it of themselves: for trials on one machine
+)
+
+// Config configures the CA. The files are those that Bootstrap makes; Files
+// fills them in from its folder.
+type Config struct {
+	ops.Config
+
+	House string `help:"Id of the house." required:""`
+
+	Root          string `help:"File with the root certificate, PEM. The root's key is not needed, and does not belong here." type:"path" required:""`
+	Certificate   string `help:"File with the CA's intermediate certificate, PEM." type:"path" required:""`
+	Key           string `help:"File with the key of --certificate." type:"path" required:""`
+	TokenKey      string `name:"token-key" help:"File with the key that signs session tokens." type:"path" required:""`
+	CredentialKey string `name:"credential-key" help:"File with the key that signs identity credentials." type:"path" required:""`
+	OperatorToken string `name:"operator-token" help:"File with the operator's token." type:"path" required:""`
+	Registry      string `help:"File of the registry (SQLite). It holds names: keep it on this service's own disk." type:"path" default:"registry.db"`
+
+	Mode       string `help:"Who may enrol: invite (whoever has an operator's code) or open (everybody, under any name)." enum:"invite,open" default:"invite"`
+	OpenPublic bool   `name:"open-public" help:"Let --mode=open listen on an address that others can reach. Anybody can then be anybody."`
+
+	CertificateLife time.Duration  `name:"certificate-life" help:"How long a participant's certificate is good for." default:"8h"`
+	Rate            float64        `help:"Requests a second for enrolment and tokens that one address may make; bursts of ten seconds' worth. 0 is no limit." default:"20"`
+	TrustedProxies  []netip.Prefix `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8. Without one, the connection's own address counts."`
+
+	SimulatedTime  bool   `name:"simulated-time" help:"Follow the clock of the time authority of --tsa, which must be simulated. For demonstrations and tests."`
+	TSA            string `name:"tsa" help:"Base URL of the time authority to follow."`
+	TSACertificate string `name:"tsa-certificate" help:"File with the certificate of that time authority, PEM." type:"path"`
+
+	// Clock, if set, is the time instead of this machine's. No flag sets it.
+	Clock auction.Clock `kong:"-"`
+	// Log takes the log lines; nil means standard output. No flag sets it.
+	Log *slog.Logger `kong:"-"`
+	// OnListen is called once with the public and the internal address.
+	OnListen func(public, internal string) `kong:"-"`
+}
+
+// Certificates of participants live for hours: it is how the loss of a key that nobody
+// notices ends by itself.
+const (
+	minCertificateLife = 10 * time.Minute
+	maxCertificateLife = 7 * 24 * time.Hour
+)
+
+// Validate refuses values that no CA should run with.
+func (c Config) Validate() error {
+	switch {
+	case c.Mode != ModeInvite && c.Mode != ModeOpen:
+		return errors.New("--mode is invite or open")
+	case c.Mode == ModeOpen && !c.OpenPublic && !loopback(c.Listen):
+		return errors.New("--mode=open lets anybody be anybody: it listens on a loopback address alone, unless --open-public")
+	case c.CertificateLife < minCertificateLife || c.CertificateLife > maxCertificateLife:
+		return errors.New("--certificate-life is between 10m and 168h")
+	case c.Rate < 0:
+		return errors.New("--rate is not negative")
+	case c.SimulatedTime != (c.TSA != "") || c.SimulatedTime != (c.TSACertificate != ""):
+		return errors.New("--simulated-time, --tsa and --tsa-certificate go together")
+	case c.SimulatedTime && c.Clock != nil:
+		return errors.New("a clock is given, and simulated time too")
+	}
+	return c.Config.Validate()
+}
+
+// loopback reports whether nobody but this machine reaches an address to listen
+// on. An empty host is every address.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,88 @@
+package ca
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+)
+
+const (
+	// maxAddresses bounds the memory of the limiter: about 200 bytes each.
+	maxAddresses = 10_000
+	// burstSeconds is how many seconds' worth of requests may come at once.
+	burstSeconds = 10
+)
+
+// limiter bounds what one address may ask for. It counts by this machine's
+// monotonic clock, as simulated time may jump.
+type limiter struct {
+	perSecond float64 // 0: no limit
+
+	mu    sync.Mutex
+	table map[netip.Addr]*rate.Limiter
+}
+
+func newLimiter(perSecond float64) *limiter {
+	return &limiter{perSecond: perSecond, table: map[netip.Addr]*rate.Limiter{}}
+}
+
+var errRate = auction.Refuse(auction.CodeRateLimited, "too many requests from this address: slow down")
+
+// allow refuses with rate_limited.
+func (l *limiter) allow(address string, now time.Time) error {
+	if l.perSecond == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bucket := l.bucket(network(address), now)
+	if bucket == nil || !bucket.AllowN(now, 1) {
+		return errRate
+	}
+	return nil
+}
+
+// bucket returns the one of a network, nil if there is no room for it. The
+// caller holds mu.
+func (l *limiter) bucket(from netip.Addr, now time.Time) *rate.Limiter {
+	if bucket, ok := l.table[from]; ok {
+		return bucket
+	}
+	burst := max(1, int(l.perSecond*burstSeconds))
+	if len(l.table) >= maxAddresses {
+		for address, bucket := range l.table {
+			if bucket.TokensAt(now) >= float64(burst) { // as good as new
+				delete(l.table, address)
+			}
+		}
+		if len(l.table) >= maxAddresses {
+			return nil
+		}
+	}
+	bucket := rate.NewLimiter(rate.Limit(l.perSecond), burst)
+	l.table[from] = bucket
+	return bucket
+}
+
+// network is what counts as one address: an IPv4 address, or the 64 bits of an
+// IPv6 network, in which a host may take any address it likes. What is no address
+// shares one bucket.
+func network(address string) netip.Addr {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Addr{}
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip
+	}
+	prefix, err := ip.Prefix(64)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return prefix.Addr()
+}
