@@ -30,12 +30,11 @@ type Enrolment struct {
 }
 
 type signRequest struct {
-	CSR         auction.Blob      `json:"csr"`
-	Invite      string            `json:"invite,omitzero"`
-	Username    string            `json:"username,omitzero"`
-	Attributes  map[string]string `json:"attributes,omitzero"`
-	Certificate []auction.Blob    `json:"certificate,omitzero"`
-	Proof       string            `json:"proof,omitzero"`
+	CSR        auction.Blob      `json:"csr"`
+	Invite     string            `json:"invite,omitzero"`
+	Username   string            `json:"username,omitzero"`
+	Attributes map[string]string `json:"attributes,omitzero"`
+	Proof      string            `json:"proof,omitzero"`
 }
 
 type signAnswer struct {
@@ -55,9 +54,16 @@ func (c *Client) Enroll(ctx context.Context, e Enrolment) error {
 	return c.sign(ctx, signRequest{CSR: csr, Invite: e.Invite, Username: e.Username, Attributes: e.Attributes})
 }
 
-// renew gets a new certificate for the registered key by proof of possession.
-// The caller holds enrolling.
-func (c *Client) renew(ctx context.Context, chain [][]byte) error {
+// Renew gets a new certificate and credential for a key that is registered
+// already, by proof of possession: after a logout, or a long absence.
+func (c *Client) Renew(ctx context.Context) error {
+	c.enrolling.Lock()
+	defer c.enrolling.Unlock()
+	return c.renew(ctx)
+}
+
+// renew is Renew for a caller that holds enrolling.
+func (c *Client) renew(ctx context.Context) error {
 	csr, err := identity.NewRequest(c.profile.key)
 	if err != nil {
 		return err
@@ -66,7 +72,7 @@ func (c *Client) renew(ctx context.Context, chain [][]byte) error {
 	if err != nil {
 		return err
 	}
-	return c.sign(ctx, signRequest{CSR: csr, Certificate: blobs(chain), Proof: proof})
+	return c.sign(ctx, signRequest{CSR: csr, Proof: proof})
 }
 
 func (c *Client) sign(ctx context.Context, request signRequest) error {
@@ -134,13 +140,13 @@ func (c *Client) session(ctx context.Context) (token string, chain [][]byte, err
 		return token, chain, nil
 	}
 	if c.nearEnd(chain) {
-		if err := c.renew(ctx, chain); err != nil {
+		if err := c.renew(ctx); err != nil {
 			c.options.Log.WarnContext(ctx, "the certificate was not renewed", "error", err)
 		}
 	}
 	token, err = c.issue(ctx)
 	if auction.CodeOf(err) == auction.CodeBadCertificate { // it has ended meanwhile
-		if err := c.renew(ctx, chain); err != nil {
+		if err := c.renew(ctx); err != nil {
 			return "", nil, err
 		}
 		token, err = c.issue(ctx)
