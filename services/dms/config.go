@@ -1,0 +1,52 @@
+package dms
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/ops"
+)
+
+// Config configures one replica. The replicas of a house share all of it but
+// the addresses.
+type Config struct {
+	ops.Config
+
+	House    string            `help:"Id of the house." required:""`
+	RedisURL string            `name:"redis-url" help:"The state of the house, redis:// or rediss://. Its replicas share it." default:"redis://127.0.0.1:6379/0"`
+	CA       string            `name:"ca" help:"Base URL of the CA." required:""`
+	TSA      map[string]string `name:"tsa" help:"Base URL of each time authority by its name in the policy: tsa1=https://..." required:""`
+
+	Root          string `help:"File with the pinned root certificate, PEM." type:"path" required:""`
+	Certificate   string `help:"File with this service's certificate chain, PEM." type:"path" required:""`
+	Key           string `help:"File with the certificate's key." type:"path" required:""`
+	LogKey        string `name:"log-key" help:"File with the key that signs heads and receipts, as a signed-note key." type:"path" required:""`
+	Policy        string `help:"File with the house policy to have in force." type:"path" required:""`
+	OperatorToken string `name:"operator-token" help:"File with the operator's token, for audits. Without it there are none." type:"path"`
+
+	SessionLife time.Duration `name:"session-life" help:"How long a connection lives before its client is asked to open the next one." default:"30m"`
+	MaxSessions int           `name:"max-sessions" help:"Connections that this replica holds at once; more are turned away." default:"20000"`
+	DrainTime   time.Duration `name:"drain-time" help:"Over how long the goodbyes are spread when the replica stops. 20s in Kubernetes." default:"1s"`
+
+	// OnFrame, if set, sees the plaintext of every frame that clients sent, so
+	// that the demo and tests can search it for names. No flag sets it.
+	OnFrame func(plaintext []byte) `kong:"-"`
+	// Log takes the log; nil writes JSON to the standard output.
+	Log *slog.Logger `kong:"-"`
+	// OnListen is called once with the public and the internal address.
+	OnListen func(public, internal string) `kong:"-"`
+}
+
+// Validate refuses values that no replica could run with.
+func (c Config) Validate() error {
+	switch {
+	case c.SessionLife < time.Minute:
+		return errors.New("session-life is at least a minute")
+	case c.MaxSessions < 1:
+		return errors.New("max-sessions is at least 1")
+	case c.DrainTime < 0 || c.DrainTime > time.Minute:
+		return errors.New("drain-time is at most a minute")
+	}
+	return c.Config.Validate()
+}

@@ -1,0 +1,273 @@
+package dms
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/sigilo/sigilo/pkg/accept"
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/broadcast"
+	"github.com/sigilo/sigilo/pkg/session"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+const (
+	// requestRate and requestBurst bound what one connection may ask for. A
+	// person needs a fraction; a busy bidding program still fits.
+	requestRate  = 50 // a second
+	requestBurst = 100
+	// maxFollows bounds the logs that one connection follows.
+	maxFollows = 256
+	// queueMessages and queueBytes bound what waits for one client. A client
+	// that falls further behind is cut off and resumes from its positions.
+	queueMessages = 4096
+	queueBytes    = 1 << 20
+	// byeAfter is how long a connection stays after its goodbye, so that the
+	// client has the next one before it leaves this one.
+	byeAfter = 3 * time.Second
+	// spectatorLimit bounds a spectator's message: it only follows and reads.
+	spectatorLimit = 4 << 10
+)
+
+// conn is one client's connection.
+type conn struct {
+	srv     *server
+	socket  socket
+	session *session.Session // nil for a spectator
+	party   *accept.Party    // nil for a spectator
+	queue   *broadcast.Queue
+	limiter *rate.Limiter
+	byes    chan wire.Reason // asks the timer to say goodbye
+
+	follows map[auction.LogID]func() // owned by the reader: ends each follow
+}
+
+// serve runs one connection from handshake to end.
+func (s *server) serve(ws *websocket.Conn) {
+	defer ws.CloseNow()
+	c := &conn{
+		srv: s, queue: broadcast.NewQueue(queueMessages, queueBytes), limiter: rate.NewLimiter(requestRate, requestBurst),
+		byes: make(chan wire.Reason, 1), follows: make(map[auction.LogID]func()),
+	}
+	if err := c.shakeHands(ws); err != nil {
+		s.metrics.handshakes.WithLabelValues(string(auction.CodeOf(err))).Inc()
+		ws.Close(closeCode(err), closeText(err))
+		return
+	}
+	s.metrics.handshakes.WithLabelValues("").Inc()
+	if !s.add(c) {
+		ws.Close(websocket.StatusCode(wire.CloseBye), string(wire.ReasonDrain))
+		return
+	}
+	defer s.remove(c)
+	mode := ws.Subprotocol()
+	s.metrics.sessions.WithLabelValues(mode).Inc()
+	defer s.metrics.sessions.WithLabelValues(mode).Dec()
+	err := c.run()
+	ws.Close(closeCode(err), closeText(err))
+}
+
+// shakeHands makes the session that the subprotocol names.
+func (c *conn) shakeHands(ws *websocket.Conn) error {
+	mode := ws.Subprotocol()
+	if mode == session.ModePublic {
+		ws.SetReadLimit(spectatorLimit)
+		c.socket = socket{ws, websocket.MessageText}
+		return nil
+	}
+	ws.SetReadLimit(session.MaxClientMessage)
+	c.socket = socket{ws, websocket.MessageBinary}
+	ctx, cancel := context.WithTimeout(c.srv.ctx, handshakeTimeout)
+	defer cancel()
+	var party *accept.Party
+	var ready []byte
+	sess, err := session.Server(ctx, c.socket, session.ServerConfig{
+		Mode: mode, Chain: c.srv.chain, Key: c.srv.key, Now: c.srv.clock.Now,
+		Authenticate: func(ctx context.Context, cred session.Credentials) (*ecdsa.PublicKey, error) {
+			var err error
+			if party, err = c.srv.trust.authenticate(ctx, c.srv.checker, cred.Token, cred.Chain); err != nil {
+				return nil, err
+			}
+			if ready, err = c.srv.readyMessage(ctx, party); err != nil {
+				return nil, err
+			}
+			return party.Key(), nil
+		},
+		Ready: func() []byte { return ready },
+	})
+	if err != nil {
+		return err
+	}
+	c.session, c.party = sess, party
+	return nil
+}
+
+var errBye = errors.New("said goodbye")
+
+// closeCode maps what ended a connection to the code that its client sees.
+func closeCode(err error) websocket.StatusCode {
+	switch {
+	case errors.Is(err, errBye):
+		return websocket.StatusCode(wire.CloseBye)
+	case errors.Is(err, broadcast.ErrSlow):
+		return websocket.StatusCode(wire.CloseSlow)
+	}
+	var refusal *auction.Refusal
+	if errors.As(err, &refusal) {
+		return websocket.StatusCode(wire.CloseCodeOf(refusal.Code))
+	}
+	return websocket.StatusGoingAway // the client left, or its network did
+}
+
+// closeText is the refusal's code: the text of a close frame has 123 bytes.
+func closeText(err error) string {
+	var refusal *auction.Refusal
+	if errors.As(err, &refusal) {
+		return string(refusal.Code)
+	}
+	return ""
+}
+
+// run reads, writes and watches the time until one of them ends.
+func (c *conn) run() error {
+	group, ctx := errgroup.WithContext(c.srv.ctx)
+	group.Go(func() error { return c.read(ctx) })
+	group.Go(func() error { return c.write(ctx) })
+	group.Go(func() error { return c.watchTime(ctx) })
+	if c.party != nil {
+		c.srv.mail.open(ctx, c)
+		defer c.srv.mail.close(c)
+	}
+	err := group.Wait()
+	for _, stop := range c.follows {
+		stop()
+	}
+	return err
+}
+
+func (c *conn) read(ctx context.Context) error {
+	for {
+		frame, err := c.socket.Read(ctx)
+		if err != nil {
+			return err
+		}
+		if c.session != nil {
+			if frame, err = c.session.Open(frame); err != nil {
+				return err
+			}
+		}
+		if err := c.handle(ctx, frame); err != nil {
+			return err
+		}
+	}
+}
+
+// write takes all that is queued and writes it as few frames as hold it.
+func (c *conn) write(ctx context.Context) error {
+	var frame []byte
+	for {
+		messages, err := c.queue.Next(ctx)
+		if err != nil {
+			return err
+		}
+		n := 0
+		frame = frame[:0]
+		for _, m := range messages {
+			if n++; n == wire.MaxFrameMessages || len(frame)+len(m) > wire.MaxServerFrame {
+				if err := c.send(ctx, frame); err != nil {
+					return err
+				}
+				frame, n = frame[:0], 1
+			}
+			frame = append(frame, m...)
+		}
+		if err := c.send(ctx, frame); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *conn) send(ctx context.Context, frame []byte) error {
+	if c.session != nil {
+		sealed, err := c.session.Seal(frame)
+		if err != nil {
+			return err
+		}
+		frame = sealed
+	}
+	return c.socket.Write(ctx, frame)
+}
+
+// watchTime pings, and says goodbye when the connection has lived long enough,
+// when its token ends, or when it is told to.
+func (c *conn) watchTime(ctx context.Context) error {
+	life := c.srv.cfg.SessionLife
+	life -= rand.N(life / 10) // spread, so that not all come back at once
+	age := time.NewTimer(life)
+	defer age.Stop()
+	ping := time.NewTicker(pingEvery)
+	defer ping.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-age.C:
+			return c.sayBye(ctx, wire.ReasonAge)
+		case reason := <-c.byes:
+			return c.sayBye(ctx, reason)
+		case <-ping.C:
+			if c.tokenEnds() {
+				return c.sayBye(ctx, wire.ReasonToken)
+			}
+			pingCtx, cancel := context.WithTimeout(ctx, writeTimeout)
+			err := c.socket.ws.Ping(pingCtx)
+			cancel()
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// tokenEnds reports whether the token ends before the next look.
+func (c *conn) tokenEnds() bool {
+	if c.party == nil {
+		return false
+	}
+	now, err := c.srv.clock.Now()
+	return err == nil && now.Add(pingEvery) >= c.party.Expires
+}
+
+// bye asks the connection to say goodbye; the first reason counts.
+func (c *conn) bye(reason wire.Reason) {
+	select {
+	case c.byes <- reason:
+	default:
+	}
+}
+
+func (c *conn) sayBye(ctx context.Context, reason wire.Reason) error {
+	if err := c.answer(&wire.ByeNotice{Reason: reason, After: uint64(byeAfter.Milliseconds())}); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(byeAfter):
+	}
+	return errBye
+}
+
+// answer queues a message for the client. Its error ends the connection.
+func (c *conn) answer(m wire.ServerMessage) error {
+	if !c.queue.Push(wire.AppendMessage(nil, m)) {
+		return broadcast.ErrSlow
+	}
+	return nil
+}

@@ -1,0 +1,270 @@
+// Package dms is the Distribution/Messaging Server: a stateless replica that
+// checks commands, keeps auctions in the store that it shares with its like,
+// broadcasts their events, closes them, and relays the disclosure. It knows
+// nobody's name.
+//
+// The way of a command reads top to bottom in pipeline.go.
+package dms
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sigilo/sigilo/pkg/accept"
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/broadcast"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/ops"
+	"github.com/sigilo/sigilo/pkg/store"
+	"github.com/sigilo/sigilo/pkg/tsp"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+const (
+	// clockEvery is how often the trusted time is read again; simulated time
+	// may be moved by its operator at any moment.
+	clockEvery          = 20 * time.Second
+	clockEverySimulated = 500 * time.Millisecond
+	// retryEvery is how often a replica tries to reach a store that is not
+	// there yet: services start in any order.
+	retryEvery = time.Second
+	// maxTokenFile and maxLogKeyFile bound what is read from key files, in bytes.
+	maxTokenFile  = 1 << 10
+	maxLogKeyFile = 1 << 10
+)
+
+// Run runs a replica until ctx ends and everything in flight is answered.
+func Run(ctx context.Context, cfg Config) error {
+	log := cfg.Log
+	if log == nil {
+		log = ops.NewLogger(os.Stdout, cfg.LogLevel)
+	}
+	keys, err := loadKeys(cfg)
+	if err != nil {
+		return err
+	}
+	registry := ops.Registry()
+	s, err := newServer(cfg, keys, registry, log)
+	if err != nil {
+		return err
+	}
+	defer s.cancel()
+	st, err := openStore(ctx, cfg, keys, s, registry)
+	if err != nil {
+		return err
+	}
+	defer st.Stop()
+	s.use(st, registry)
+	defer s.hub.Close()
+	return ops.Serve(ctx, ops.Server{
+		Config: cfg.Config, Handler: s.handler(keys.operator), Registry: registry, Log: log,
+		Ready: s.ready, Drain: s.drain, Background: func(ctx context.Context) error { return s.background(ctx, keys) },
+		OnListen: func(public, internal net.Addr) {
+			if cfg.OnListen != nil {
+				cfg.OnListen(public.String(), internal.String())
+			}
+		},
+	})
+}
+
+// keyring is what a replica reads from its files.
+type keyring struct {
+	roots    [][]byte
+	chain    [][]byte
+	key      *ecdsa.PrivateKey
+	log      *evidence.LogSigner
+	policy   []byte
+	parsed   auction.Policy
+	operator []byte
+}
+
+func loadKeys(cfg Config) (k keyring, err error) {
+	if k.roots, err = identity.LoadChain(cfg.Root); err != nil {
+		return k, fmt.Errorf("load root: %w", err)
+	}
+	if k.chain, err = identity.LoadChain(cfg.Certificate); err != nil {
+		return k, fmt.Errorf("load certificate: %w", err)
+	}
+	if k.key, err = identity.LoadKey(cfg.Key); err != nil {
+		return k, fmt.Errorf("load key: %w", err)
+	}
+	secret, err := identity.LoadSecret(cfg.LogKey, maxLogKeyFile)
+	if err != nil {
+		return k, fmt.Errorf("load log key: %w", err)
+	}
+	if k.log, err = evidence.NewLogSigner(string(secret)); err != nil {
+		return k, err
+	}
+	if k.policy, err = os.ReadFile(cfg.Policy); err != nil {
+		return k, fmt.Errorf("load policy: %w", err)
+	}
+	if k.parsed, err = auction.ParsePolicy(k.policy); err != nil {
+		return k, fmt.Errorf("read policy: %w", err)
+	}
+	if cfg.OperatorToken != "" {
+		if k.operator, err = identity.LoadSecret(cfg.OperatorToken, maxTokenFile); err != nil {
+			return k, fmt.Errorf("load operator token: %w", err)
+		}
+	}
+	return k, k.fit(cfg.House)
+}
+
+// fit refuses a policy that is another house's, or names another log key.
+func (k keyring) fit(house string) error {
+	if k.parsed.House != house {
+		return errors.New("the policy is of another house")
+	}
+	logKey, err := evidence.ParseLogKey(k.parsed.LogKey)
+	if err != nil {
+		return fmt.Errorf("read the policy's log key: %w", err)
+	}
+	if !k.log.Fits(logKey) {
+		return errors.New("the log key is not the one that the policy names")
+	}
+	return nil
+}
+
+// newServer makes all of a replica that needs no store.
+func newServer(cfg Config, keys keyring, registry prometheus.Registerer, log *slog.Logger) (*server, error) {
+	s := &server{
+		cfg: cfg, log: log, metrics: newMetrics(registry), chain: keys.chain, key: keys.key,
+		heads: &heads{house: cfg.House, signer: keys.log, latest: make(map[auction.LogID]signedHead)},
+		conns: make(map[*conn]struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	var err error
+	if s.checker, err = accept.New(cfg.House, keys.roots, s.metrics.timed); err != nil {
+		return nil, err
+	}
+	if s.stamper, err = s.newStamper(keys); err != nil {
+		return nil, err
+	}
+	s.clock = tsp.NewClock(s.stamper, nil, keys.parsed.Simulated)
+	s.trust = &trust{
+		ca: cfg.CA, house: cfg.House, verifier: s.checker.Verifier(),
+		http: &http.Client{}, clock: s.clock.Now, log: log,
+	}
+	return s, nil
+}
+
+// newStamper asks the time authorities of the policy for stamps.
+func (s *server) newStamper(keys keyring) (*tsp.Client, error) {
+	authorities, err := accept.Authorities(keys.parsed, keys.roots)
+	if err != nil {
+		return nil, err
+	}
+	client := tsp.ClientConfig{
+		Quorum: keys.parsed.Quorum,
+		Observe: func(authority string, d time.Duration, err error) {
+			if err == nil {
+				s.metrics.tsa.WithLabelValues(authority).Observe(d.Seconds())
+			}
+		},
+	}
+	for _, a := range authorities {
+		url, ok := s.cfg.TSA[a.Name()]
+		if !ok {
+			return nil, fmt.Errorf("no --tsa for the policy's authority %q", a.Name())
+		}
+		client.Endpoints = append(client.Endpoints, tsp.Endpoint{Authority: a, URL: url + "/api/timestamp"})
+	}
+	return tsp.NewClient(client)
+}
+
+// openStore waits for a store that is not there yet.
+func openStore(ctx context.Context, cfg Config, keys keyring, s *server, registry prometheus.Registerer) (*store.Store, error) {
+	for {
+		st, err := store.Open(ctx, store.Options{
+			URL: cfg.RedisURL, House: cfg.House, Clock: s.clock.Now, Signer: keys.log,
+			Log: s.log, Registerer: registry,
+		})
+		if err == nil {
+			return st, nil
+		}
+		if auction.CodeOf(err) != auction.CodeUnavailable {
+			return nil, err
+		}
+		s.log.WarnContext(ctx, "the store is not there yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+// use gives the replica its store and what works on it.
+func (s *server) use(st state, registry prometheus.Registerer) {
+	s.store = st
+	s.mail = newMail(s, st, s.log)
+	s.hub = broadcast.New(broadcast.Options{
+		Reader: st, Feed: st, Encode: wire.EventMessage, Log: s.log, Registerer: registry,
+	})
+}
+
+// background is what a replica does between requests.
+func (s *server) background(ctx context.Context, keys keyring) error {
+	every := clockEvery
+	if keys.parsed.Simulated {
+		every = clockEverySimulated
+	}
+	closer := &closer{
+		store: s.store, stamper: s.stamper, clock: s.clock.Now, log: s.log, lag: s.metrics.closeLag,
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.clock.Run(ctx, every) })
+	group.Go(func() error { return s.trust.run(ctx) })
+	group.Go(func() error { return s.mail.run(ctx) })
+	group.Go(func() error { return closer.run(ctx) })
+	group.Go(func() error { return s.adopt(ctx, keys.policy) })
+	return group.Wait()
+}
+
+// adopt brings the configured policy into force, as soon as there is a trusted
+// time to do it at.
+func (s *server) adopt(ctx context.Context, policy []byte) error {
+	for {
+		err := s.store.Adopt(ctx, policy)
+		if err == nil {
+			s.adopted.Store(true)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		if code := auction.CodeOf(err); !code.Temporary() {
+			return fmt.Errorf("adopt the policy: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retryEvery / 10):
+		}
+	}
+}
+
+// ready says whether sessions can be opened and bids be judged.
+func (s *server) ready(ctx context.Context) error {
+	if _, err := s.clock.Now(); err != nil {
+		return err
+	}
+	if err := s.trust.ready(); err != nil {
+		return err
+	}
+	if !s.adopted.Load() {
+		return errNotAdopted
+	}
+	_, err := s.store.House(ctx)
+	return err
+}
+
+var errNotAdopted = auction.Refuse(auction.CodeUnavailable, "the house policy is not in force yet")

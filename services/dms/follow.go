@@ -1,0 +1,193 @@
+package dms
+
+import (
+	"context"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// pageBytes bounds a page of entries, so that it fits a frame with the
+// certificates and the JSON around it.
+const (
+	pageBytes   = 24 << 10
+	pageEntries = 64
+)
+
+// position is what follow and entries need of either kind of log.
+type position struct {
+	*auction.Chain
+	head auction.Head   // the latest that may be shown
+	item *auction.State // nil for the house log
+}
+
+func (s *server) position(ctx context.Context, log auction.LogID) (position, error) {
+	if log == auction.HouseLog {
+		house, err := s.store.House(ctx)
+		if err != nil {
+			return position{}, err
+		}
+		return position{Chain: &house.Chain, head: house.Head()}, nil
+	}
+	state, err := s.store.Auction(ctx, auction.ID(log))
+	if err != nil {
+		return position{}, err
+	}
+	return position{Chain: &state.Chain, head: state.PublicHead(), item: state}, nil
+}
+
+// follow answers first and lets the events come after the answer.
+func (c *conn) follow(ctx context.Context, r *wire.FollowRequest) (wire.ServerMessage, error) {
+	if _, twice := c.follows[r.Log]; twice {
+		return nil, auction.Refuse(auction.CodeBadRequest, "this connection follows that log already")
+	}
+	if len(c.follows) >= maxFollows {
+		return nil, auction.Refuse(auction.CodeTooLarge, "a connection follows at most %d logs", maxFollows)
+	}
+	pos, err := c.srv.position(ctx, r.Log)
+	if err != nil {
+		return nil, err
+	}
+	head, err := c.srv.heads.sign(r.Log, pos.head)
+	if err != nil {
+		return nil, err
+	}
+	if r.Seq > 0 && (r.Seq > pos.Size() || r.Leaf == nil || pos.Leaves()[r.Seq-1] != *r.Leaf) {
+		c.srv.metrics.historyChanged.Inc()
+		c.srv.log.ErrorContext(ctx, "a client holds a position that is not in the log", "log", string(r.Log))
+		snapshot := &wire.SnapshotNotice{
+			Log: r.Log, Code: auction.CodeHistoryChanged, Head: head,
+			Detail: "the log is not the one that you followed: keep your receipts and this head, they prove it",
+		}
+		if pos.item != nil {
+			item := c.srv.item(pos.item)
+			snapshot.Item = &item
+		}
+		if err := c.answer(snapshot); err != nil {
+			return nil, err
+		}
+		return nil, auction.Refuse(auction.CodeHistoryChanged, "the log is not the one that you followed")
+	}
+	if err := c.answer(&wire.FollowingAnswer{ID: r.ID, Log: r.Log, Head: head}); err != nil {
+		return nil, err
+	}
+	stop, err := c.srv.hub.Follow(r.Log, r.Seq, c.queue)
+	if err != nil {
+		return nil, err
+	}
+	c.follows[r.Log] = stop
+	return nil, nil
+}
+
+func (c *conn) unfollow(r *wire.UnfollowRequest) (wire.ServerMessage, error) {
+	if stop, ok := c.follows[r.Log]; ok {
+		stop()
+		delete(c.follows, r.Log)
+	}
+	return &wire.OKAnswer{ID: r.ID}, nil
+}
+
+// entries gives a page of a log, with the private parts that the view and the
+// asker are entitled to.
+func (c *conn) entries(ctx context.Context, r *wire.EntriesRequest) (wire.ServerMessage, error) {
+	pos, err := c.srv.position(ctx, r.Log)
+	if err != nil {
+		return nil, err
+	}
+	may, err := c.mayOpen(ctx, r.View, pos.item)
+	if err != nil {
+		return nil, err
+	}
+	head, err := c.srv.heads.sign(r.Log, pos.head)
+	if err != nil {
+		return nil, err
+	}
+	answer := &wire.EntriesAnswer{ID: r.ID, Log: r.Log, Head: head, Entries: []wire.Entry{}}
+	entries, err := c.srv.store.Entries(ctx, r.Log, r.From, pageEntries)
+	if err != nil {
+		return nil, err
+	}
+	signers := make(map[auction.Hash]bool)
+	size := 0
+	for _, e := range entries {
+		if e.Seq > pos.head.Size {
+			break
+		}
+		shown, signer, err := open(e, may)
+		if err != nil {
+			return nil, err
+		}
+		if size += len(shown.Event) + 2*len(shown.Private); size > pageBytes && len(answer.Entries) > 0 {
+			break
+		}
+		if signer != (auction.Hash{}) {
+			signers[signer] = true
+		}
+		answer.Entries = append(answer.Entries, wire.EntryOf(shown))
+	}
+	answer.More = r.From+uint64(len(answer.Entries)) <= pos.head.Size
+	if len(signers) > 0 {
+		chains, err := c.srv.store.Certificates(ctx, auction.ID(r.Log))
+		if err != nil {
+			return nil, err
+		}
+		for thumbprint, chain := range chains {
+			if signers[thumbprint] {
+				answer.Certificates = append(answer.Certificates, chain)
+			}
+		}
+	}
+	return answer, nil
+}
+
+// open returns an entry as the asker may see it, and who signed its private
+// part if that is in it.
+func open(e auction.Entry, may func(uint64, auction.Private) bool) (auction.Entry, auction.Hash, error) {
+	if may == nil {
+		return e.Public(), auction.Hash{}, nil
+	}
+	private, err := auction.ParsePrivate(e.Private)
+	if err != nil {
+		return auction.Entry{}, auction.Hash{}, err
+	}
+	if !may(e.Seq, private) {
+		return e.Public(), auction.Hash{}, nil
+	}
+	return e, private.Certificate, nil
+}
+
+// mayOpen says which private parts a view shows: nil for none.
+func (c *conn) mayOpen(ctx context.Context, view wire.View, state *auction.State) (func(uint64, auction.Private) bool, error) {
+	if view == wire.ViewPublic {
+		return nil, nil
+	}
+	if c.party == nil {
+		return nil, errSpectator
+	}
+	if state == nil {
+		return nil, auction.Refuse(auction.CodeBadRequest, "the house log has a public view only")
+	}
+	me := c.party.Certificate
+	if view == wire.ViewAudit {
+		if c.party.Role != identity.RoleAuditor {
+			return nil, auction.Refuse(auction.CodeNotAllowed, "only an auditor sees all private parts")
+		}
+		if state.Closed == nil {
+			return nil, auction.Refuse(auction.CodeAuctionOpen, "an audit comes after the close")
+		}
+		audit := auction.Audit{Auction: state.ID, Auditor: me.Thumbprint}
+		if err := c.srv.store.Audit(ctx, auction.AuditDisclosed, audit); err != nil {
+			return nil, err
+		}
+		return func(uint64, auction.Private) bool { return true }, nil
+	}
+	// The own ones; to either party of a sale also the other's one.
+	var counterpart uint64
+	if side, err := state.Party(me.Participant); err == nil {
+		counterpart = counterpartSeq(state, side)
+	}
+	return func(seq uint64, p auction.Private) bool {
+		return p.Participant == me.Participant || seq == counterpart
+	}, nil
+}

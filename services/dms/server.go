@@ -1,0 +1,182 @@
+package dms
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/labstack/echo/v4"
+	"github.com/sigilo/sigilo/pkg/accept"
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/broadcast"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/ops"
+	"github.com/sigilo/sigilo/pkg/session"
+	"github.com/sigilo/sigilo/pkg/tsp"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// state is what a replica needs of the store.
+type state interface {
+	auction.Store
+	auction.Reader
+	auction.Feed
+	auction.Mailbox
+}
+
+// server is one replica: what all its connections share.
+type server struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	store   state
+	clock   *tsp.Clock
+	stamper tsp.Stamper
+	trust   *trust
+	checker *accept.Checker
+	heads   *heads
+	hub     *broadcast.Hub
+	mail    *mail
+	chain   [][]byte
+	key     *ecdsa.PrivateKey
+
+	// ctx is that of the connections, which outlive the handlers that made them.
+	ctx    context.Context
+	cancel context.CancelFunc
+	open   sync.WaitGroup
+	count  atomic.Int64
+
+	adopted atomic.Bool // the configured policy is, or was, in force
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	draining bool
+}
+
+// handler serves the public address.
+func (s *server) handler(operatorToken []byte) http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect() // no header says who is calling
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		if !c.Response().Committed {
+			ops.WriteError(c.Response(), c.Request(), s.log, httpRefusal(err))
+		}
+	}
+	e.GET("/ws", s.serveSocket)
+	if len(operatorToken) > 0 {
+		e.POST("/api/audits", s.approveAudit, requireToken(operatorToken))
+	}
+	return e
+}
+
+var errFull = auction.Refuse(auction.CodeOverloaded, "this replica holds all the connections that it can: try another")
+
+// serveSocket upgrades a connection and leaves it to a goroutine of its own, so
+// that what net/http holds for a request is given back.
+func (s *server) serveSocket(c echo.Context) error {
+	if s.count.Add(1) > int64(s.cfg.MaxSessions) {
+		s.count.Add(-1)
+		return errFull
+	}
+	ws, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{
+		Subprotocols: append(session.Modes(), session.ModePublic),
+	})
+	if err != nil {
+		s.count.Add(-1)
+		return nil // Accept has answered
+	}
+	s.open.Go(func() {
+		defer s.count.Add(-1)
+		s.serve(ws)
+	})
+	return nil
+}
+
+// add registers a connection that is ready; false if the replica is stopping.
+func (s *server) add(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *server) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// drain says goodbye to all connections, spread over the drain time so that
+// the other replicas are not stormed, and waits for them to go.
+func (s *server) drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	pause := s.cfg.DrainTime / time.Duration(max(1, len(conns)))
+	for _, c := range conns {
+		c.bye(wire.ReasonDrain)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	gone := make(chan struct{})
+	go func() {
+		s.open.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+	}
+	s.cancel() // whoever is still there is cut off
+	<-gone
+	return nil
+}
+
+// heads signs heads of logs, each once while it is the latest.
+type heads struct {
+	house  string
+	signer *evidence.LogSigner
+
+	mu     sync.Mutex
+	latest map[auction.LogID]signedHead
+}
+
+type signedHead struct {
+	head auction.Head
+	note string
+}
+
+// maxHeads bounds the signed heads that are kept: one takes about 400 bytes.
+const maxHeads = 4096
+
+func (h *heads) sign(log auction.LogID, head auction.Head) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s, ok := h.latest[log]; ok && s.head == head {
+		return s.note, nil
+	}
+	note, err := h.signer.SignHead(h.house, log, head)
+	if err != nil {
+		return "", err
+	}
+	if len(h.latest) >= maxHeads {
+		clear(h.latest)
+	}
+	h.latest[log] = signedHead{head, note}
+	return note, nil
+}
