@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -191,14 +192,13 @@ func (c *Client) newTrust(hash auction.Hash, policy auction.Policy) (*trust, err
 	if err != nil {
 		return nil, err
 	}
-	if len(authorities) != len(c.profile.house.TSA) {
-		return nil, auction.Refuse(auction.CodeUnknownPolicy, "the house file has %d time authorities, the policy %d", len(c.profile.house.TSA), len(authorities))
+	endpoints, err := c.endpoints(authorities)
+	if err != nil {
+		return nil, err
 	}
-	cfg := tsp.ClientConfig{Quorum: policy.Quorum, HTTP: c.options.HTTP, Observe: c.options.OnStamp}
-	for i, a := range authorities {
-		cfg.Endpoints = append(cfg.Endpoints, tsp.Endpoint{Authority: a, URL: c.profile.house.TSA[i] + "/api/timestamp"})
-	}
-	stamper, err := tsp.NewClient(cfg)
+	stamper, err := tsp.NewClient(tsp.ClientConfig{
+		Endpoints: endpoints, Quorum: policy.Quorum, HTTP: c.options.HTTP, Observe: c.options.OnStamp,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -206,6 +206,19 @@ func (c *Client) newTrust(hash auction.Hash, policy auction.Policy) (*trust, err
 		hash: hash, policy: policy, quorum: quorum, stamper: stamper, logKey: logKey,
 		clock: tsp.NewClock(stamper, nil, policy.Simulated),
 	}, nil
+}
+
+// endpoints says where a policy's authorities are.
+func (c *Client) endpoints(authorities []*tsp.Authority) ([]tsp.Endpoint, error) {
+	urls := c.profile.house.TSA
+	if len(authorities) != len(urls) {
+		return nil, auction.Refuse(auction.CodeUnknownPolicy, "the house file has %d time authorities, the policy %d", len(urls), len(authorities))
+	}
+	out := make([]tsp.Endpoint, len(urls))
+	for i, a := range authorities {
+		out[i] = tsp.Endpoint{Authority: a, URL: strings.TrimSuffix(urls[i], "/") + "/api/timestamp"}
+	}
+	return out, nil
 }
 
 func (c *Client) pinLogKey(text string) (evidence.LogKey, error) {

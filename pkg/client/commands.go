@@ -147,7 +147,7 @@ func (c *Client) signCommand(cmd wire.Command) ([]byte, error) {
 		return nil, err
 	}
 	if chain == nil {
-		return nil, auction.Refuse(auction.CodeBadCertificate, "not enrolled with the house: enrol first")
+		return nil, errNotEnrolled
 	}
 	return wire.Sign(c.profile.key, sha256.Sum256(chain[0]), cmd, nil)
 }

@@ -21,6 +21,8 @@ const (
 	maxBody     = 256 << 10        // of an answer of the CA
 )
 
+var errNotEnrolled = auction.Refuse(auction.CodeBadCertificate, "not enrolled with the house: enrol first")
+
 // Enrolment is what a CA asks of a newcomer: in mode invite the code that its
 // operator made, in mode open a name of one's own choice.
 type Enrolment struct {
@@ -131,7 +133,7 @@ func (c *Client) session(ctx context.Context) (token string, chain [][]byte, err
 		return "", nil, err
 	}
 	if chain == nil {
-		return "", nil, auction.Refuse(auction.CodeBadCertificate, "not enrolled with the house: enrol first")
+		return "", nil, errNotEnrolled
 	}
 	c.mu.Lock()
 	token = c.token

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/hpke"
@@ -40,29 +41,42 @@ const (
 	maxRecord    = 256 << 10
 )
 
+// folders are those of a profile.
+var folders = []string{"disclosure", "pending", "receipts", "closed"}
+
 // CreateProfile makes a directory with a new key. It refuses to touch a profile
 // that is there.
 func CreateProfile(dir string, house House) (*Profile, error) {
 	if err := house.check(); err != nil {
 		return nil, err
 	}
-	for _, sub := range []string{"disclosure", "pending", "receipts", "closed"} {
+	for _, sub := range folders {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, err
 		}
 	}
-	key, err := identity.NewKey()
-	if err != nil {
-		return nil, err
+	if _, err := os.Stat(filepath.Join(dir, "house.json")); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s holds a profile already: %w", dir, cmp.Or(err, fs.ErrExist))
 	}
-	if err := identity.SaveKey(filepath.Join(dir, "key.pem"), key); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("%s holds a profile already: %w", dir, err)
-		}
+	key, err := firstKey(filepath.Join(dir, "key.pem"))
+	if err != nil {
 		return nil, err
 	}
 	p := &Profile{dir: dir, house: house, key: key}
 	return p, p.saveHouse()
+}
+
+// firstKey makes a key, or takes the one of a creation that was interrupted
+// before it named the house.
+func firstKey(path string) (*ecdsa.PrivateKey, error) {
+	key, err := identity.LoadKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = identity.NewKey(); err != nil {
+		return nil, err
+	}
+	return key, identity.SaveKey(path, key)
 }
 
 // OpenProfile opens a directory that CreateProfile made.
@@ -90,13 +104,55 @@ func (p *Profile) Dir() string { return p.dir }
 // Participant returns the permanent identifier of the profile's key.
 func (p *Profile) Participant() auction.Participant { return identity.ParticipantOf(&p.key.PublicKey) }
 
-// Logout removes the certificate and the credential. The keys stay: with them
-// come what was bid and won. forget removes the whole profile.
-func (p *Profile) Logout(forget bool) error {
-	if forget {
-		return os.RemoveAll(p.dir)
+// Enrolled reports whether there is a certificate: after an enrolment and
+// before a logout.
+func (p *Profile) Enrolled() bool {
+	_, err := os.Stat(filepath.Join(p.dir, "chain.pem"))
+	return err == nil
+}
+
+// Pending returns the commands that were sent and not answered yet.
+func (p *Profile) Pending() ([]Prepared, error) {
+	return records[Prepared](p, "pending")
+}
+
+// Closings returns how auctions closed that one sold or won in, as far as one
+// has verified it: see [Client.Closed].
+func (p *Profile) Closings() ([]Closing, error) {
+	return records[Closing](p, "closed")
+}
+
+func records[T any](p *Profile, folder string) ([]T, error) {
+	names, err := p.names(folder)
+	if err != nil {
+		return nil, err
 	}
-	return errors.Join(p.remove("chain.pem"), p.remove("credential"))
+	out := make([]T, len(names))
+	for i, name := range names {
+		if err := p.load(folder+"/"+name, &out[i]); err != nil {
+			return nil, fmt.Errorf("read %s of the profile: %w", folder, err)
+		}
+	}
+	return out, nil
+}
+
+// Logout removes the certificate and the credential. The keys stay: with them
+// come what was bid and won. forget removes all that the profile keeps, and the
+// directory if it holds nothing else.
+func (p *Profile) Logout(forget bool) error {
+	err := errors.Join(p.remove("chain.pem"), p.remove("credential"))
+	if !forget {
+		return err
+	}
+	for _, folder := range folders {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(p.dir, folder)))
+	}
+	// The house file goes last: after a crash the key is gone, not the house alone.
+	err = errors.Join(err, p.remove("house.log"), p.remove("key.pem"), p.remove("house.json"))
+	if rest, readErr := os.ReadDir(p.dir); readErr == nil && len(rest) == 0 {
+		err = errors.Join(err, os.Remove(p.dir))
+	}
+	return err
 }
 
 func (p *Profile) saveHouse() error {
