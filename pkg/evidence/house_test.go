@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/asn1"
 	"fmt"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ type house struct {
 type authority struct {
 	key   *ecdsa.PrivateKey
 	chain [][]byte
-	oid   []int
+	oid   asn1.ObjectIdentifier
 }
 
 type houseOptions struct {
@@ -77,23 +78,29 @@ func newHouse(t testing.TB, o houseOptions) *house {
 	h.policy.Roots = []auction.Hash{sha256.Sum256(h.rootDER)}
 	h.policy.LogKey = public
 	h.policy.Quorum, h.policy.Simulated = max(o.quorum, 1), o.simulated
-	oid := tsp.RealTime
-	if o.simulated {
-		oid = tsp.SimulatedTime
-	}
 	for i := range max(o.authorities, 1) {
 		name := fmt.Sprintf("clock-%d", i+1)
-		key := must(identity.NewKey())(t)
-		chain := must(h.root.Issue(&key.PublicKey, identity.Profile{
-			Role: identity.RoleTSA, House: testHouse, Authority: name, NotBefore: from, NotAfter: until,
-		}))(t)
-		h.authorities = append(h.authorities, authority{key, chain, oid})
+		a := h.authority(name, o.simulated)
+		h.authorities = append(h.authorities, a)
 		h.policy.Authorities = append(h.policy.Authorities, auction.Authority{
-			Name: name, Policy: oid.String(), Certificates: []auction.Blob{chain[0]},
+			Name: name, Policy: a.oid.String(), Certificates: blobs(a.chain),
 		})
 	}
 	h.policyDoc = must(h.policy.Encode())(t)
 	return h
+}
+
+func (h *house) authority(name string, simulated bool) authority {
+	h.t.Helper()
+	key := must(identity.NewKey())(h.t)
+	chain := must(h.root.Issue(&key.PublicKey, identity.Profile{
+		Role: identity.RoleTSA, House: testHouse, Authority: name, Simulated: simulated,
+		NotBefore: start.Std().Add(-time.Hour), NotAfter: start.Std().Add(900 * time.Hour),
+	}))(h.t)
+	if simulated {
+		return authority{key, chain, tsp.SimulatedTime}
+	}
+	return authority{key, chain, tsp.RealTime}
 }
 
 func (h *house) trust() *Trust {
@@ -142,20 +149,23 @@ func (h *house) personOf(issuer *identity.Issuer, role identity.Role, from, unti
 	return person{key, chain, sha256.Sum256(chain[0])}
 }
 
-func (p person) participant() auction.Participant { return identity.ParticipantOf(&p.key.PublicKey) }
+func hash(data []byte) auction.Hash { return sha256.Sum256(data) }
 
-func (p person) blobs() []auction.Blob {
+func blobs(in [][]byte) []auction.Blob {
 	var out []auction.Blob
-	for _, der := range p.chain {
-		out = append(out, der)
+	for _, b := range in {
+		out = append(out, b)
 	}
 	return out
 }
+
+func (p person) participant() auction.Participant { return identity.ParticipantOf(&p.key.PublicKey) }
 
 // log is an auction's log in the making.
 type log struct {
 	*house
 	id      auction.ID
+	lister  person
 	terms   []byte
 	entries []auction.Entry
 	leaves  []auction.Hash
@@ -185,7 +195,13 @@ func (l *log) state() *auction.State {
 	return must(auction.Replay(policies, l.entries))(l.t)
 }
 
-func (l *log) head() auction.Head { return l.state().Head() }
+// head and headAt give heads, also of a log that is none by the rules.
+func (l *log) head() auction.Head { return l.headAt(uint64(len(l.leaves))) }
+
+func (l *log) headAt(size uint64) auction.Head {
+	l.t.Helper()
+	return auction.Head{Size: size, Root: oracleRoot(l.t, l.leaves[:size])}
+}
 
 func testTerms(h *house) auction.Terms {
 	return auction.Terms{
@@ -200,7 +216,7 @@ func (l *log) list(p person, terms auction.Terms) {
 	l.t.Helper()
 	l.terms = must(terms.Encode())(l.t)
 	name := l.name()
-	l.id = auction.ID(name)
+	l.id, l.lister = auction.ID(name), p
 	l.add(p, wire.Command{
 		House: testHouse, Kind: auction.KindList, Auction: l.id, Pseudonym: name,
 		Head: auction.Head{Size: 1, Root: sha256.Sum256([]byte("the house log"))}, Terms: l.terms,
@@ -242,19 +258,15 @@ func (l *log) add(p person, c wire.Command, ts, arrival auction.Time, recorded b
 	}
 	ev, private := ac.Event(), ac.Private(arrival)
 	ev.Recorded = recorded
-	l.chains[p.thumbprint] = p.blobs()
+	l.chains[p.thumbprint] = blobs(p.chain)
 	l.commit(ev, private)
 }
 
-// close appends the close record, stamped at the given time.
+// close appends the close record, stamped at the given time and changed by change.
 func (l *log) close(median auction.Time, change func(*auction.Event)) {
 	l.t.Helper()
 	state := l.state()
-	var stamps []auction.Blob
-	for _, token := range l.stamps(auction.CloseDigest(l.id, state.Head()), median) {
-		stamps = append(stamps, token)
-	}
-	ev := state.ClosingEvent(stamps, median)
+	ev := state.ClosingEvent(blobs(l.stamps(auction.CloseDigest(l.id, state.Head()), median)), median)
 	if change != nil {
 		change(&ev)
 	}

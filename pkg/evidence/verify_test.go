@@ -31,11 +31,6 @@ func newStory(t testing.TB, o houseOptions) *story {
 	return s
 }
 
-func (l *log) headAt(size uint64) auction.Head {
-	s := l.state()
-	return s.HeadAt(size)
-}
-
 func encode(t testing.TB, b *Bundle) []byte {
 	t.Helper()
 	return must(b.Encode())(t)

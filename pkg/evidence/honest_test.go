@@ -1,0 +1,167 @@
+package evidence
+
+import (
+	"crypto/ecdh"
+	"crypto/rand"
+	"fmt"
+	mathrand "math/rand/v2"
+	"testing"
+
+	"github.com/sigilo/sigilo/pkg/accept"
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// run is an auction in a store that keeps the rules, with random bidders.
+type run struct {
+	*house
+	random  *mathrand.Rand
+	now     auction.Time
+	store   *auction.Memory
+	checker *accept.Checker
+	id      auction.ID
+	terms   []byte
+	people  []person
+	mine    map[auction.Participant][]auction.Answer
+}
+
+// TestHonestHouse holds that whatever a store accepts by the rules, the
+// evidence of it verifies, for everybody, and names the winner of the rules.
+func TestHonestHouse(t *testing.T) {
+	h := newHouse(t, houseOptions{authorities: 3, quorum: 3})
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			here := *h
+			here.t = t
+			r := newRun(&here, seed)
+			for range 8 {
+				r.round(r.now+auction.Time(r.random.IntN(int(8*second))), 0)
+			}
+			r.round(start+59*second, start+60*second) // late
+			r.round(start+59*second, start+60*second)
+			r.close()
+			r.check()
+		})
+	}
+}
+
+func newRun(h *house, seed uint64) *run {
+	r := &run{
+		house: h, random: mathrand.New(mathrand.NewPCG(seed, 1)), now: start,
+		mine: make(map[auction.Participant][]auction.Answer),
+	}
+	r.store = auction.NewMemory(func() (auction.Time, error) { return r.now, nil }, h.signer, rand.Reader)
+	r.checker = must(accept.New(testHouse, [][]byte{h.rootDER}, nil))(h.t)
+	for range 4 {
+		r.people = append(r.people, h.person())
+	}
+	if err := r.store.Adopt(h.t.Context(), h.policyDoc); err != nil {
+		h.t.Fatal(err)
+	}
+	terms := testTerms(h)
+	r.terms = must(terms.Encode())(h.t)
+	r.now += second / 10
+	r.id = auction.ID(r.name())
+	err := r.place(r.people[0], wire.Command{
+		House: testHouse, Kind: auction.KindList, Auction: r.id, Pseudonym: auction.Pseudonym(r.id),
+		Head: must(r.store.House(h.t.Context()))(h.t).Head(), Terms: r.terms,
+	}, r.now)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return r
+}
+
+func (r *run) name() auction.Pseudonym {
+	return auction.Pseudonym(fmt.Sprintf("%08x-0000-4000-8000-000000000000", r.random.Uint32()))
+}
+
+func (r *run) state() *auction.State { return must(r.store.Auction(r.t.Context(), r.id))(r.t) }
+
+// round sends two bids over one head, so that ties come about. They are stamped
+// within a second of ts and arrive soon after, not before the given time.
+func (r *run) round(ts, arrival auction.Time) {
+	s := r.state()
+	amount := max(s.Least(), 1000) + auction.Amount(r.random.IntN(3)*50-50)
+	for range 2 {
+		ts := ts + auction.Time(r.random.IntN(int(second)))
+		r.now = max(r.now, ts+auction.Time(r.random.IntN(int(second/2))), arrival)
+		err := r.place(r.people[1+r.random.IntN(3)], wire.Command{
+			House: testHouse, Kind: auction.KindBid, Auction: r.id, Pseudonym: r.name(), Head: s.Head(),
+			TermsHash: auction.TermsHash(r.terms), Amount: amount, Currency: "EUR",
+		}, ts)
+		if err != nil && auction.CodeOf(err) == auction.CodeInternal {
+			r.t.Fatal(err)
+		}
+		if r.random.IntN(3) == 0 {
+			amount += 100
+		}
+	}
+}
+
+// place does what a replica does with a command.
+func (r *run) place(p person, c wire.Command, ts auction.Time) error {
+	r.t.Helper()
+	c.DisclosureKey = must(ecdh.P256().GenerateKey(rand.Reader))(r.t).PublicKey().Bytes()
+	signed := must(wire.ParseCommand(must(wire.Sign(p.key, p.thumbprint, c, nil))(r.t)))(r.t)
+	cert := must(r.checker.Verifier().Verify(p.chain, identity.RoleParticipant, ts.Std()))(r.t)
+	by := &accept.Party{Certificate: cert, Chain: blobs(p.chain), Role: identity.RoleParticipant, CRL: 3}
+	accepted := must(r.checker.Command(by, signed, r.stamps(signed.Digest, ts), nil, auction.PolicyHash(r.policyDoc), r.policy))(r.t)
+	answer, err := r.store.Place(r.t.Context(), accepted)
+	if err == nil {
+		r.mine[cert.Participant] = append(r.mine[cert.Participant], answer)
+	}
+	return err
+}
+
+func (r *run) close() {
+	r.t.Helper()
+	head := r.state().Head()
+	median := start + 66*second
+	r.now = max(r.now, median+second/10)
+	stamps := blobs(r.stamps(auction.CloseDigest(r.id, head), median))
+	if err := r.store.Close(r.t.Context(), r.id, head, stamps, median); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *run) check() {
+	r.t.Helper()
+	state := r.state()
+	entries := must(r.store.Entries(r.t.Context(), auction.LogID(r.id), 1, 1000))(r.t)
+	all := &Bundle{
+		Kind: Audit, Roots: []auction.Blob{r.rootDER}, Policy: r.policyDoc, Entries: entries,
+		Certificates: must(r.store.Certificates(r.t.Context(), r.id))(r.t),
+		Head:         must(r.signer.SignHead(testHouse, auction.LogID(r.id), state.Head()))(r.t),
+	}
+	bundles := []*Bundle{all, public(all, Public)}
+	for _, answers := range r.mine {
+		own := public(all, Party)
+		for _, a := range answers {
+			own.Entries[a.Entry.Seq-1] = a.Entry
+			own.Receipts = append(own.Receipts, a.Receipt)
+		}
+		bundles = append(bundles, own)
+	}
+	for _, b := range bundles {
+		v, err := Verify(encode(r.t, b), r.trust())
+		if err != nil {
+			r.t.Fatalf("%s with %d entries, %d recorded: %v", b.Kind, len(b.Entries), len(state.Recorded), err)
+		}
+		w := state.Winner()
+		if (w == nil) != (v.Outcome == auction.Unsold) || w != nil && (v.Winner != w.Pseudonym || v.Amount != w.Amount) {
+			r.t.Errorf("%s: %s %s, want %+v", b.Kind, v.Winner, v.Amount.Format("EUR"), w)
+		}
+	}
+	r.t.Logf("%d bids, %d recorded", len(state.Bids), len(state.Recorded))
+}
+
+func public(b *Bundle, kind Kind) *Bundle {
+	out := *b
+	out.Kind, out.Entries = kind, nil
+	for _, e := range b.Entries {
+		out.Entries = append(out.Entries, e.Public())
+	}
+	return &out
+}
