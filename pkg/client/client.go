@@ -61,6 +61,7 @@ type Client struct {
 	enrolling sync.Mutex // one enrolment, renewal or token at a time
 	dialing   sync.Mutex // one connection attempt at a time
 	syncing   sync.Mutex // one reading of the house log at a time
+	amending  sync.Mutex // one change of a record of a close at a time
 
 	mu      sync.Mutex
 	token   string

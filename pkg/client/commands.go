@@ -85,26 +85,33 @@ func (c *Client) PrepareList(ctx context.Context, l Listing) (Prepared, error) {
 	c.mu.Lock()
 	head := c.house.Head()
 	c.mu.Unlock()
-	return c.prepare(ctx, wire.Command{Kind: auction.KindList, Head: head, Terms: doc})
+	return c.prepare(ctx, wire.Command{
+		Kind: auction.KindList, Pseudonym: auction.Pseudonym(uuid.NewString()), Head: head, Terms: doc,
+	})
 }
 
 // PrepareBid signs and stamps a bid: it looks at the auction first, and binds
 // the bid to the terms and the log that it was shown.
 func (c *Client) PrepareBid(ctx context.Context, id auction.ID, amount auction.Amount) (Prepared, error) {
+	return c.PrepareBidAs(ctx, auction.Pseudonym(uuid.NewString()), id, amount)
+}
+
+// PrepareBidAs is PrepareBid under a given pseudonym. The house takes one
+// command under each, so this serves to show that it refuses a second.
+func (c *Client) PrepareBidAs(ctx context.Context, name auction.Pseudonym, id auction.ID, amount auction.Amount) (Prepared, error) {
 	shown, err := c.Item(ctx, id)
 	if err != nil {
 		return Prepared{}, err
 	}
 	return c.prepare(ctx, wire.Command{
-		Kind: auction.KindBid, Auction: id, Head: shown.Head, Amount: amount,
+		Kind: auction.KindBid, Auction: id, Pseudonym: name, Head: shown.Head, Amount: amount,
 		Currency: shown.Terms.Currency, TermsHash: shown.Item.TermsHash,
 	})
 }
 
-// prepare gives a stamped command its pseudonym and its disclosure key, signs
-// it, and gets its stamps.
+// prepare gives a stamped command its disclosure key, signs it, and gets its
+// stamps.
 func (c *Client) prepare(ctx context.Context, cmd wire.Command) (Prepared, error) {
-	cmd.Pseudonym = auction.Pseudonym(uuid.NewString())
 	var err error
 	if cmd.DisclosureKey, err = c.profile.newDisclosureKey(cmd.Pseudonym); err != nil {
 		return Prepared{}, err

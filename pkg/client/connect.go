@@ -57,6 +57,15 @@ func worthAnotherTry(err error) bool {
 	return refusal.Code.Temporary() || refusal.Code == auction.CodeTokenExpired || refusal.Code == auction.CodeBadToken
 }
 
+// Replica returns the URL of the replica that the client is connected to, ""
+// if it is connected to none.
+func (c *Client) Replica() string {
+	if l := c.current(); l != nil {
+		return l.url
+	}
+	return ""
+}
+
 func (c *Client) current() *link {
 	c.mu.Lock()
 	defer c.mu.Unlock()

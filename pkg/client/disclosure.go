@@ -36,6 +36,7 @@ type Closing struct {
 	TheirTS     auction.Time      `json:"their_ts,omitzero"`    // of their command's stamps
 	At          auction.Time      `json:"at"`                   // of the close record's stamps
 	Theirs      map[string]string `json:"theirs,omitzero"`      // what they disclosed
+	Disclosed   []string          `json:"disclosed,omitzero"`   // claims that one disclosed oneself
 }
 
 // Closed verifies a private message about a close, and keeps what it says. The
@@ -195,6 +196,19 @@ func (c *Client) Closing(id auction.ID) (Closing, error) {
 	return out, err
 }
 
+// amendClosing changes what is kept of a close: the two sides of a disclosure
+// may become known at the same time.
+func (c *Client) amendClosing(id auction.ID, change func(*Closing)) (Closing, error) {
+	c.amending.Lock()
+	defer c.amending.Unlock()
+	closing, err := c.Closing(id)
+	if err != nil {
+		return Closing{}, err
+	}
+	change(&closing)
+	return closing, c.profile.save("closed/"+string(id), closing)
+}
+
 // Claims lists the claims of one's own credential.
 func (c *Client) Claims() (map[string]string, error) {
 	credential, err := c.profile.credential()
@@ -242,7 +256,11 @@ func (c *Client) Disclose(ctx context.Context, id auction.ID, claims []string) e
 	if err != nil {
 		return err
 	}
-	return c.sendDisclosure(ctx, id, sealed)
+	if err := c.sendDisclosure(ctx, id, sealed); err != nil {
+		return err
+	}
+	_, err = c.amendClosing(id, func(kept *Closing) { kept.Disclosed = claims })
+	return err
 }
 
 func (c *Client) sendDisclosure(ctx context.Context, id auction.ID, sealed []byte) error {
@@ -282,8 +300,8 @@ func (c *Client) Opened(ctx context.Context, m wire.Message) (Closing, error) {
 	if err != nil {
 		return Closing{}, err
 	}
-	closing.Theirs = theirs
-	if err := c.profile.save("closed/"+string(m.Auction), closing); err != nil {
+	closing, err = c.amendClosing(m.Auction, func(kept *Closing) { kept.Theirs = theirs })
+	if err != nil {
 		return Closing{}, err
 	}
 	return closing, c.acknowledge(ctx, m.Auction, auction.MessageDisclosure)

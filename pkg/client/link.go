@@ -31,6 +31,7 @@ var errLost = errors.New("the connection was lost before an answer came")
 
 // link is one session with one replica.
 type link struct {
+	url     string
 	ws      *websocket.Conn
 	session *session.Session
 	ready   wire.Ready
@@ -79,7 +80,7 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 		return nil, err
 	}
 	return &link{
-		ws: ws, session: sess, ready: ready, token: token, dead: make(chan struct{}),
+		url: url, ws: ws, session: sess, ready: ready, token: token, dead: make(chan struct{}),
 		waiting: make(map[uint32]chan wire.ServerMessage), followed: make(map[auction.LogID]bool),
 	}, nil
 }

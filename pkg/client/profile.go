@@ -1,10 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/hpke"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -98,6 +100,28 @@ func OpenProfile(dir string) (*Profile, error) {
 // House returns the pinned house.
 func (p *Profile) House() House { return p.house }
 
+// Relocate takes the URLs of a house that has moved: the same house, under the
+// root that is pinned.
+func (p *Profile) Relocate(h House) error {
+	if err := h.check(); err != nil {
+		return err
+	}
+	theirs, err := h.root()
+	if err != nil {
+		return err
+	}
+	ours, err := p.house.root()
+	if err != nil {
+		return err
+	}
+	if h.House != p.house.House || !bytes.Equal(theirs, ours) {
+		return auction.Refuse(auction.CodeNotAllowed, "the profile is of another house, or its root is another")
+	}
+	h.Root, h.LogKey = p.house.Root, p.house.LogKey
+	p.house = h
+	return p.saveHouse()
+}
+
 // Dir returns the directory.
 func (p *Profile) Dir() string { return p.dir }
 
@@ -134,6 +158,18 @@ func records[T any](p *Profile, folder string) ([]T, error) {
 		}
 	}
 	return out, nil
+}
+
+// Thumbprint returns the SHA-256 of the profile's certificate.
+func (p *Profile) Thumbprint() (auction.Hash, error) {
+	chain, err := p.chain()
+	if err != nil {
+		return auction.Hash{}, err
+	}
+	if chain == nil {
+		return auction.Hash{}, errNotEnrolled
+	}
+	return sha256.Sum256(chain[0]), nil
 }
 
 // Logout removes the certificate and the credential. The keys stay: with them
@@ -186,8 +222,12 @@ func (p *Profile) saveEnrolment(chain [][]byte, credential string) error {
 }
 
 // newDisclosureKey makes the key that the counterpart will seal to, and keeps
-// it before anything names it.
+// it before anything names it. One that is there stays: a command that bears it
+// may be committed.
 func (p *Profile) newDisclosureKey(name auction.Pseudonym) ([]byte, error) {
+	if key, err := p.disclosureKey(name); err == nil {
+		return key.PublicKey().Bytes(), nil
+	}
 	key, err := hpke.DHKEM(ecdh.P256()).GenerateKey()
 	if err != nil {
 		return nil, err
