@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -20,6 +21,9 @@ const maxAudit = 1 << 10
 // approveAudit lets an auditor see the private parts of an auction. The approval
 // is an entry of the house log, for everybody to see.
 func (s *server) approveAudit(c echo.Context) error {
+	if kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEApplicationJSON {
+		return auction.Refuse(auction.CodeBadRequest, "the body is application/json")
+	}
 	body, err := io.ReadAll(io.LimitReader(c.Request().Body, maxAudit+1))
 	if err != nil {
 		return auction.Refuse(auction.CodeBadRequest, "the body did not arrive")

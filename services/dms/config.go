@@ -3,6 +3,7 @@ package dms
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/ops"
@@ -25,9 +26,11 @@ type Config struct {
 	Policy        string `help:"File with the house policy to have in force." type:"path" required:""`
 	OperatorToken string `name:"operator-token" help:"File with the operator's token, for audits. Without it there are none." type:"path"`
 
-	SessionLife time.Duration `name:"session-life" help:"How long a connection lives before its client is asked to open the next one." default:"30m"`
-	MaxSessions int           `name:"max-sessions" help:"Connections that this replica holds at once; more are turned away." default:"20000"`
-	DrainTime   time.Duration `name:"drain-time" help:"Over how long the goodbyes are spread when the replica stops. 20s in Kubernetes." default:"1s"`
+	SessionLife    time.Duration  `name:"session-life" help:"How long a connection lives before its client is asked to open the next one." default:"30m"`
+	MaxSessions    int            `name:"max-sessions" help:"Connections that this replica holds at once; more are turned away." default:"20000"`
+	MaxPerAddress  int            `name:"max-per-address" help:"Of these, connections from one address, those that are still shaking hands included. 0 is no limit." default:"200"`
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8. Without one, the connection's own address counts."`
+	DrainTime      time.Duration  `name:"drain-time" help:"Over how long the goodbyes are spread when the replica stops. 20s in Kubernetes." default:"1s"`
 
 	// OnFrame, if set, sees the plaintext of every frame that clients sent, so
 	// that the demo and tests can search it for names. No flag sets it.
@@ -45,6 +48,8 @@ func (c Config) Validate() error {
 		return errors.New("session-life is at least a minute")
 	case c.MaxSessions < 1:
 		return errors.New("max-sessions is at least 1")
+	case c.MaxPerAddress < 0:
+		return errors.New("max-per-address is not negative")
 	case c.DrainTime < 0 || c.DrainTime > time.Minute:
 		return errors.New("drain-time is at most a minute")
 	}

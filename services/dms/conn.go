@@ -49,30 +49,32 @@ type conn struct {
 	follows map[auction.LogID]func() // owned by the reader: ends each follow
 }
 
-// serve runs one connection from handshake to end.
-func (s *server) serve(ws *websocket.Conn) {
-	defer ws.CloseNow()
-	c := &conn{
+func (s *server) newConn() *conn {
+	return &conn{
 		srv: s, queue: broadcast.NewQueue(queueMessages, queueBytes), limiter: rate.NewLimiter(requestRate, requestBurst),
 		byes: make(chan wire.Reason, 1), follows: make(map[auction.LogID]func()),
 	}
+}
+
+// serve runs one connection from handshake to end.
+func (c *conn) serve(ws *websocket.Conn) {
+	defer ws.CloseNow()
+	metrics := c.srv.metrics
 	if err := c.shakeHands(ws); err != nil {
-		s.metrics.handshakes.WithLabelValues(string(auction.CodeOf(err))).Inc()
+		metrics.handshake(err)
+		c.srv.log.DebugContext(c.srv.ctx, "handshake failed", "error", err)
 		ws.Close(closeCode(err), closeText(err))
 		return
 	}
-	s.metrics.handshakes.WithLabelValues("").Inc()
-	if !s.add(c) {
-		ws.Close(websocket.StatusCode(wire.CloseBye), string(wire.ReasonDrain))
-		return
-	}
-	defer s.remove(c)
+	metrics.handshake(nil)
 	mode := ws.Subprotocol()
-	s.metrics.sessions.WithLabelValues(mode).Inc()
-	defer s.metrics.sessions.WithLabelValues(mode).Dec()
+	metrics.sessions.WithLabelValues(mode).Inc()
+	defer metrics.sessions.WithLabelValues(mode).Dec()
 	err := c.run()
 	ws.Close(closeCode(err), closeText(err))
 }
+
+var errMode = auction.Refuse(auction.CodeBadHandshake, "none of the modes that the client offers is spoken here")
 
 // shakeHands makes the session that the subprotocol names.
 func (c *conn) shakeHands(ws *websocket.Conn) error {
@@ -81,6 +83,9 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 		ws.SetReadLimit(spectatorLimit)
 		c.socket = socket{ws, websocket.MessageText}
 		return nil
+	}
+	if mode == "" {
+		return errMode
 	}
 	ws.SetReadLimit(session.MaxClientMessage)
 	c.socket = socket{ws, websocket.MessageBinary}
@@ -180,13 +185,14 @@ func (c *conn) write(ctx context.Context) error {
 		n := 0
 		frame = frame[:0]
 		for _, m := range messages {
-			if n++; n == wire.MaxFrameMessages || len(frame)+len(m) > wire.MaxServerFrame {
+			if n == wire.MaxFrameMessages || len(frame)+len(m) > wire.MaxServerFrame {
 				if err := c.send(ctx, frame); err != nil {
 					return err
 				}
-				frame, n = frame[:0], 1
+				frame, n = frame[:0], 0
 			}
 			frame = append(frame, m...)
+			n++
 		}
 		if err := c.send(ctx, frame); err != nil {
 			return err
@@ -212,7 +218,7 @@ func (c *conn) watchTime(ctx context.Context) error {
 	life -= rand.N(life / 10) // spread, so that not all come back at once
 	age := time.NewTimer(life)
 	defer age.Stop()
-	ping := time.NewTicker(pingEvery)
+	ping := time.NewTicker(c.srv.pingEvery)
 	defer ping.Stop()
 	for {
 		select {
@@ -242,7 +248,7 @@ func (c *conn) tokenEnds() bool {
 		return false
 	}
 	now, err := c.srv.clock.Now()
-	return err == nil && now.Add(pingEvery) >= c.party.Expires
+	return err == nil && now.Add(c.srv.pingEvery) >= c.party.Expires
 }
 
 // bye asks the connection to say goodbye; the first reason counts.
@@ -254,19 +260,23 @@ func (c *conn) bye(reason wire.Reason) {
 }
 
 func (c *conn) sayBye(ctx context.Context, reason wire.Reason) error {
-	if err := c.answer(&wire.ByeNotice{Reason: reason, After: uint64(byeAfter.Milliseconds())}); err != nil {
+	if err := c.answer(&wire.ByeNotice{Reason: reason, After: uint64(c.srv.byeAfter.Milliseconds())}); err != nil {
 		return err
 	}
 	select {
 	case <-ctx.Done():
-	case <-time.After(byeAfter):
+	case <-time.After(c.srv.byeAfter):
 	}
 	return errBye
 }
 
 // answer queues a message for the client. Its error ends the connection.
 func (c *conn) answer(m wire.ServerMessage) error {
-	if !c.queue.Push(wire.AppendMessage(nil, m)) {
+	data := wire.AppendMessage(nil, m)
+	if len(data) > wire.MaxServerFrame { // pages are made to fit: see page.go
+		return errors.New("a message is larger than a frame")
+	}
+	if !c.queue.Push(data) {
 		return broadcast.ErrSlow
 	}
 	return nil

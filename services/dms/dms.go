@@ -46,6 +46,9 @@ const (
 
 // Run runs a replica until ctx ends and everything in flight is answered.
 func Run(ctx context.Context, cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
 	log := cfg.Log
 	if log == nil {
 		log = ops.NewLogger(os.Stdout, cfg.LogLevel)
@@ -140,7 +143,7 @@ func newServer(cfg Config, keys keyring, registry prometheus.Registerer, log *sl
 	s := &server{
 		cfg: cfg, log: log, metrics: newMetrics(registry), chain: keys.chain, key: keys.key,
 		heads: &heads{house: cfg.House, signer: keys.log, latest: make(map[auction.LogID]signedHead)},
-		conns: make(map[*conn]struct{}),
+		door:  newDoor(cfg), pingEvery: pingEvery, byeAfter: byeAfter,
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	var err error

@@ -1,6 +1,7 @@
 package dms
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,7 +14,7 @@ import (
 type metrics struct {
 	crypto         *prometheus.HistogramVec // op
 	stage          *prometheus.HistogramVec // kind, stage
-	commands       *prometheus.CounterVec   // kind, result: "" or the code of the refusal
+	commands       *prometheus.CounterVec   // kind, result: accepted, or the code of the refusal
 	handshakes     *prometheus.CounterVec   // result
 	sessions       *prometheus.GaugeVec     // mode
 	tsa            *prometheus.HistogramVec // authority
@@ -33,7 +34,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "sigilo_commands_total", Help: "Commands by kind and result: accepted, or the code of the refusal.",
 		}, []string{"kind", "result"}),
 		handshakes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sigilo_handshakes_total", Help: "Handshakes by result: accepted, or the code of the refusal.",
+			Name: "sigilo_handshakes_total", Help: "Handshakes by result: accepted, the code of the refusal, or lost with the connection.",
 		}, []string{"result"}),
 		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sigilo_sessions", Help: "Connections that are open, by mode.",
@@ -57,16 +58,19 @@ func (m *metrics) timed(op string, step func()) {
 	m.crypto.WithLabelValues(op).Observe(time.Since(start).Seconds())
 }
 
-// count notes a command's result. A command that did not parse has no kind.
-func (m *metrics) count(kind auction.Kind, err error) {
-	m.commands.WithLabelValues(label(string(kind), "unknown"), label(string(auction.CodeOf(err)), "accepted")).Inc()
+// handshake notes how a handshake ended. An error that is no refusal is the
+// client's, or its network's.
+func (m *metrics) handshake(err error) {
+	result := "accepted"
+	if err != nil {
+		result = cmp.Or(closeText(err), "lost")
+	}
+	m.handshakes.WithLabelValues(result).Inc()
 }
 
-func label(s, empty string) string {
-	if s == "" {
-		return empty
-	}
-	return s
+// count notes a command's result. A command that did not parse has no kind.
+func (m *metrics) count(kind auction.Kind, err error) {
+	m.commands.WithLabelValues(cmp.Or(string(kind), "unknown"), cmp.Or(string(auction.CodeOf(err)), "accepted")).Inc()
 }
 
 // stages times the stages of one command, each from the end of the one before.

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,24 +46,22 @@ type server struct {
 	chain   [][]byte
 	key     *ecdsa.PrivateKey
 
+	door *door
+
 	// ctx is that of the connections, which outlive the handlers that made them.
 	ctx    context.Context
 	cancel context.CancelFunc
-	open   sync.WaitGroup
-	count  atomic.Int64
+
+	pingEvery, byeAfter time.Duration // the constants; tests shorten them
 
 	adopted atomic.Bool // the configured policy is, or was, in force
-
-	mu       sync.Mutex
-	conns    map[*conn]struct{}
-	draining bool
 }
 
 // handler serves the public address.
 func (s *server) handler(operatorToken []byte) http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = echo.ExtractIPDirect() // no header says who is calling
+	e.IPExtractor = extractor(s.cfg)
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		if !c.Response().Committed {
 			ops.WriteError(c.Response(), c.Request(), s.log, httpRefusal(err))
@@ -75,56 +74,36 @@ func (s *server) handler(operatorToken []byte) http.Handler {
 	return e
 }
 
-var errFull = auction.Refuse(auction.CodeOverloaded, "this replica holds all the connections that it can: try another")
+var errNotSocket = auction.Refuse(auction.CodeBadRequest, "this is for WebSockets")
 
 // serveSocket upgrades a connection and leaves it to a goroutine of its own, so
 // that what net/http holds for a request is given back.
 func (s *server) serveSocket(c echo.Context) error {
-	if s.count.Add(1) > int64(s.cfg.MaxSessions) {
-		s.count.Add(-1)
-		return errFull
+	if !strings.EqualFold(c.Request().Header.Get("Upgrade"), "websocket") {
+		return errNotSocket
+	}
+	conn := s.newConn()
+	if err := s.door.enter(conn, c.RealIP()); err != nil {
+		return err
 	}
 	ws, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{
 		Subprotocols: append(session.Modes(), session.ModePublic),
 	})
 	if err != nil {
-		s.count.Add(-1)
+		s.door.leave(conn)
 		return nil // Accept has answered
 	}
-	s.open.Go(func() {
-		defer s.count.Add(-1)
-		s.serve(ws)
-	})
+	go func() {
+		defer s.door.leave(conn)
+		conn.serve(ws)
+	}()
 	return nil
-}
-
-// add registers a connection that is ready; false if the replica is stopping.
-func (s *server) add(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return false
-	}
-	s.conns[c] = struct{}{}
-	return true
-}
-
-func (s *server) remove(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
 }
 
 // drain says goodbye to all connections, spread over the drain time so that
 // the other replicas are not stormed, and waits for them to go.
 func (s *server) drain(ctx context.Context) error {
-	s.mu.Lock()
-	s.draining = true
-	conns := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	s.mu.Unlock()
+	conns := s.door.close()
 	pause := s.cfg.DrainTime / time.Duration(max(1, len(conns)))
 	for _, c := range conns {
 		c.bye(wire.ReasonDrain)
@@ -135,7 +114,7 @@ func (s *server) drain(ctx context.Context) error {
 	}
 	gone := make(chan struct{})
 	go func() {
-		s.open.Wait()
+		s.door.wait()
 		close(gone)
 	}()
 	select {
