@@ -8,13 +8,6 @@ import (
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
-// pageBytes bounds a page of entries, so that it fits a frame with the
-// certificates and the JSON around it.
-const (
-	pageBytes   = 24 << 10
-	pageEntries = 64
-)
-
 // position is what follow and entries need of either kind of log.
 type position struct {
 	*auction.Chain
@@ -108,37 +101,52 @@ func (c *conn) entries(ctx context.Context, r *wire.EntriesRequest) (wire.Server
 	if err != nil {
 		return nil, err
 	}
+	var chains map[auction.Hash][]auction.Blob
+	if may != nil {
+		if chains, err = c.srv.store.Certificates(ctx, auction.ID(r.Log)); err != nil {
+			return nil, err
+		}
+	}
+	if err := fill(answer, entries, pos.head.Size, may, chains); err != nil {
+		return nil, err
+	}
+	answer.More = r.From+uint64(len(answer.Entries)) <= pos.head.Size
+	return answer, nil
+}
+
+// fill puts entries up to a sequence number into a page, each with its signer's
+// chain where its private part is shown, until the page is full.
+func fill(
+	page *wire.EntriesAnswer, entries []auction.Entry, last uint64,
+	may func(uint64, auction.Private) bool, chains map[auction.Hash][]auction.Blob,
+) error {
+	left := room(frameRoom)
 	signers := make(map[auction.Hash]bool)
-	size := 0
 	for _, e := range entries {
-		if e.Seq > pos.head.Size {
-			break
+		if e.Seq > last {
+			return nil
 		}
 		shown, signer, err := open(e, may)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if size += len(shown.Event) + 2*len(shown.Private); size > pageBytes && len(answer.Entries) > 0 {
-			break
+		entry := wire.EntryOf(shown)
+		chain, signed := chains[signer]
+		signed = signed && !signers[signer]
+		elements := []any{entry}
+		if signed {
+			elements = append(elements, chain)
 		}
-		if signer != (auction.Hash{}) {
+		if fits, err := left.take(elements...); err != nil || !fits {
+			return err
+		}
+		page.Entries = append(page.Entries, entry)
+		if signed {
 			signers[signer] = true
-		}
-		answer.Entries = append(answer.Entries, wire.EntryOf(shown))
-	}
-	answer.More = r.From+uint64(len(answer.Entries)) <= pos.head.Size
-	if len(signers) > 0 {
-		chains, err := c.srv.store.Certificates(ctx, auction.ID(r.Log))
-		if err != nil {
-			return nil, err
-		}
-		for thumbprint, chain := range chains {
-			if signers[thumbprint] {
-				answer.Certificates = append(answer.Certificates, chain)
-			}
+			page.Certificates = append(page.Certificates, chain)
 		}
 	}
-	return answer, nil
+	return nil
 }
 
 // open returns an entry as the asker may see it, and who signed its private

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/evidence"
@@ -20,21 +22,34 @@ func counterpartSeq(state *auction.State, side auction.Side) uint64 {
 	return state.Winner().Seq
 }
 
-// messages returns all private messages that p has not acknowledged.
-func (s *server) messages(ctx context.Context, p auction.Participant) ([]wire.Message, error) {
+// inbox returns the private messages that p has not acknowledged, as many as fit
+// a frame. The others come when p has acknowledged these.
+func (s *server) inbox(ctx context.Context, id uint32, p auction.Participant) (*wire.InboxAnswer, error) {
 	ids, err := s.store.Mine(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	out := []wire.Message{}
+	slices.Sort(ids)
+	answer := &wire.InboxAnswer{ID: id, Messages: []wire.Message{}}
+	left := room(frameRoom)
 	for _, id := range ids {
 		messages, _, err := s.messagesOf(ctx, id, p)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, messages...)
+		for _, m := range messages {
+			fits, err := left.take(m)
+			if err != nil {
+				return nil, err
+			}
+			if !fits {
+				answer.More = true
+				return answer, nil
+			}
+			answer.Messages = append(answer.Messages, m)
+		}
 	}
-	return out, nil
+	return answer, nil
 }
 
 // messagesOf returns p's unacknowledged messages of one auction, and whether
@@ -232,25 +247,39 @@ func (m *mail) mark(id auction.ID) {
 	}
 }
 
-// run delivers until ctx ends.
+// run delivers until ctx ends. What could not be read is tried again: nothing
+// wakes for an auction that is closed already.
 func (m *mail) run(ctx context.Context) error {
+	failed := make(map[auction.ID]bool)
+	retry := time.NewTicker(retryEvery)
+	defer retry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-m.wake:
+		case <-retry.C:
+			for id := range failed {
+				m.mark(id)
+			}
+			clear(failed)
 		}
 		m.mu.Lock()
 		dirty := m.dirty
 		m.dirty = make(map[auction.ID]bool)
 		m.mu.Unlock()
 		for id := range dirty {
-			m.deliver(ctx, id)
+			if !m.deliver(ctx, id) {
+				failed[id] = true
+			}
 		}
 	}
 }
 
-func (m *mail) deliver(ctx context.Context, id auction.ID) {
+// deliver pushes what is there of one auction to those who are connected. It
+// reports whether all of it could be read.
+func (m *mail) deliver(ctx context.Context, id auction.ID) (ok bool) {
+	ok = true
 	m.mu.Lock()
 	var conns []*conn
 	if b := m.boxes[id]; b != nil {
@@ -263,17 +292,19 @@ func (m *mail) deliver(ctx context.Context, id auction.ID) {
 		messages, more, err := m.srv.messagesOf(ctx, id, c.party.Certificate.Participant)
 		if err != nil {
 			m.log.WarnContext(ctx, "private messages were not read", "error", err)
+			ok = false
 			continue
 		}
-		if messages = m.notYetPushed(id, c, messages); len(messages) > 0 {
-			if c.answer(&wire.InboxAnswer{Messages: messages}) != nil {
-				continue // the connection is ending: the next one gets them
-			}
+		for _, message := range m.notYetPushed(id, c, messages) {
+			// Each in a message of its own: together they may not fit a frame. If
+			// the connection is ending, the next one gets them.
+			_ = c.answer(&wire.InboxAnswer{Messages: []wire.Message{message}})
 		}
 		if !more {
 			m.forget(id, c)
 		}
 	}
+	return ok
 }
 
 // notYetPushed leaves out, and notes, what this connection has had.

@@ -10,9 +10,6 @@ import (
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
-// pageItems is how many auctions one page of a list holds: it fits a frame.
-const pageItems = 50
-
 // query answers a command that changes nothing.
 func (s *server) query(ctx context.Context, id uint32, cmd auction.Command, after auction.ID) (wire.ServerMessage, error) {
 	switch cmd.Kind {
@@ -35,11 +32,7 @@ func (s *server) query(ctx context.Context, id uint32, cmd auction.Command, afte
 		}
 		return &wire.ItemAnswer{ID: id, Item: s.item(state), Terms: event.Terms, Head: head}, nil
 	case auction.KindInbox:
-		messages, err := s.messages(ctx, cmd.Participant)
-		if err != nil {
-			return nil, err
-		}
-		return &wire.InboxAnswer{ID: id, Messages: messages}, nil
+		return s.inbox(ctx, id, cmd.Participant)
 	}
 	return s.items(ctx, id, cmd, after)
 }
@@ -58,6 +51,7 @@ func (s *server) items(ctx context.Context, id uint32, cmd auction.Command, afte
 		ids = ids[i+1:]
 	}
 	answer := &wire.ItemsAnswer{ID: id, Items: []wire.Item{}}
+	left := room(frameRoom)
 	for _, id := range ids {
 		if len(answer.Items) == pageItems {
 			answer.More = true
@@ -80,6 +74,14 @@ func (s *server) items(ctx context.Context, id uint32, cmd auction.Command, afte
 			if item.Mine = bidsOf(state, cmd.Participant); len(item.Mine) == 0 {
 				continue
 			}
+		}
+		fits, err := left.take(item)
+		if err != nil {
+			return nil, err
+		}
+		if !fits {
+			answer.More = true
+			break
 		}
 		answer.Items = append(answer.Items, item)
 	}
@@ -123,7 +125,7 @@ func (s *server) item(state *auction.State) wire.Item {
 	return item
 }
 
-// bidsOf lists a participant's own bids with where they stand.
+// bidsOf lists the latest of a participant's own bids with where they stand.
 func bidsOf(state *auction.State, p auction.Participant) []wire.MyBid {
 	var out []wire.MyBid
 	add := func(b auction.Bid, standing wire.BidStatus) {
@@ -148,7 +150,7 @@ func bidsOf(state *auction.State, p auction.Participant) []wire.MyBid {
 	for _, b := range state.Recorded {
 		add(b, wire.BidRecorded)
 	}
-	return out
+	return out[max(0, len(out)-maxMyBids):]
 }
 
 // readyMessage is the DMS's first words to an authenticated client.
