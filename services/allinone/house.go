@@ -295,14 +295,5 @@ func (h *House) Client() (client.House, error) {
 	}, nil
 }
 
-// Dump returns everything that the embedded Redis holds, as text, so that it
-// can be searched. It is empty with a Redis of one's own.
-func (h *House) Dump() string {
-	if h.embedded == nil {
-		return ""
-	}
-	return h.embedded.Dump()
-}
-
 // readyPath is where a service says whether it can do its work.
 func readyPath(metrics string) string { return strings.TrimSuffix(metrics, "metrics") + "readyz" }

@@ -48,7 +48,7 @@ func call(req *http.Request) ([]byte, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err == nil && res.StatusCode/100 != 2 {
-		err = fmt.Errorf("%s answered %s", req.URL.Path, res.Status)
+		err = fmt.Errorf("%s answered %s: %s", req.URL.Path, res.Status, bytes.TrimSpace(body))
 	}
 	return body, err
 }
@@ -78,9 +78,11 @@ func (h *House) Invite(ctx context.Context, username string, attributes map[stri
 	var answer struct {
 		Invite string `json:"invite"`
 	}
-	err := h.operate(ctx, h.Ready.CA+"/api/invites", map[string]any{
-		"username": username, "attributes": attributes, "role": role,
-	}, &answer)
+	err := h.operate(ctx, h.Ready.CA+"/api/invites", struct {
+		Username   string            `json:"username"`
+		Attributes map[string]string `json:"attributes,omitempty"`
+		Role       string            `json:"role"`
+	}{username, attributes, role}, &answer)
 	return answer.Invite, err
 }
 
