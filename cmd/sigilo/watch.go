@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/client"
+)
+
+type watchCmd struct {
+	ID string `arg:"" optional:"" help:"The auction, by its id or the beginning of it; without one the house's listings."`
+}
+
+func (watchCmd) Help() string {
+	return `Examples:
+
+    sigilo watch                  (new listings, until Ctrl-C)
+    sigilo watch 3f2a91c0         (one auction from its listing to its close)`
+}
+
+// Run prints events until Ctrl-C, those of an auction until it has closed.
+func (cmd *watchCmd) Run(ctx context.Context, a *app) error {
+	log := auction.HouseLog
+	first, cancel := a.limit(ctx)
+	defer cancel()
+	if cmd.ID != "" {
+		id, err := a.auctionID(first, cmd.ID)
+		if err != nil {
+			return err
+		}
+		log = auction.LogID(id)
+	}
+	c, err := a.client(first)
+	if err != nil {
+		return err
+	}
+	if a.shell != nil {
+		return a.shell.watch(first, a, c, log)
+	}
+	f, err := c.Follow(first, log)
+	if err != nil {
+		return err
+	}
+	return a.watch(ctx, f, "")
+}
+
+// watch prints the events of a log, each after a prefix, until ctx ends or the
+// auction has closed.
+func (a *app) watch(ctx context.Context, f *client.Follow, prefix string) error {
+	var terms auction.Terms
+	for {
+		event, err := f.Next(ctx)
+		if errors.Is(err, context.Canceled) {
+			return nil // it was asked to end
+		}
+		if err != nil {
+			return err
+		}
+		if event.Kind == auction.SomeoneListed {
+			if terms, err = auction.ParseTerms([]byte(event.Terms)); err != nil {
+				return err
+			}
+		}
+		if a.JSON {
+			a.print("%s", event.Encode()) // as the house logged it
+		} else {
+			a.print("%s%s", prefix, eventLine(event, terms))
+		}
+		if event.Kind == auction.AuctionClosed {
+			return nil
+		}
+	}
+}
+
+// eventLine says in a line what happened. terms are those of the event's
+// auction, if it has one.
+func eventLine(e auction.Event, terms auction.Terms) string {
+	line := clock(time.Unix(e.Time, 0)) + "  "
+	switch e.Kind {
+	case auction.SomeoneListed:
+		return line + "listed  " + short(e.Auction) + "  " + plain(terms.Title) +
+			", from " + money(terms.Minimum, terms.Currency) + ", until " + clock(terms.Closes.Std())
+	case auction.SomeoneBid:
+		line += "bid     " + short(e.Auction) + "  " + money(e.Amount, terms.Currency) + " by " + short(e.Pseudonym)
+		if e.Recorded {
+			line += ", after the end: judged at the close"
+		}
+		return line
+	case auction.AuctionClosed:
+		line += "closed  " + short(e.Auction) + "  "
+		if e.Outcome == auction.Sold {
+			return line + "sold to " + short(e.Winner) + " for " + money(e.Amount, terms.Currency)
+		}
+		return line + "not sold"
+	case auction.PolicyAdopted:
+		return line + "policy  " + auction.PolicyHash([]byte(e.Policy)).String()
+	case auction.AuditApproved:
+		return line + "audit   " + short(e.Auction) + "  approved for auditor " + e.Auditor.String()
+	case auction.AuditDisclosed:
+		return line + "audit   " + short(e.Auction) + "  private parts went to auditor " + e.Auditor.String()
+	}
+	return line + string(e.Kind)
+}
