@@ -52,6 +52,33 @@ func (s *server) inbox(ctx context.Context, id uint32, p auction.Participant) (*
 	return answer, nil
 }
 
+// recipient says as whom p gets the private messages of a closed auction: as a
+// party of a sale, or as the seller of what nobody bought. It refuses everybody
+// else, as [auction.State.Party] does.
+func recipient(state *auction.State, p auction.Participant) (side auction.Side, unsold bool, err error) {
+	side, err = state.Party(p)
+	if err != nil && state.Closed != nil && state.Closed.Outcome == auction.Unsold && state.Seller == p {
+		return auction.SideSeller, true, nil
+	}
+	return side, false, err
+}
+
+// acknowledge notes that p has a message. Only whom there is a message for may
+// do so: the note stays in the store.
+func (s *server) acknowledge(ctx context.Context, p auction.Participant, r *wire.AcknowledgeRequest) (wire.ServerMessage, error) {
+	state, err := s.store.Auction(ctx, r.Auction)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := recipient(state, p); err != nil {
+		return nil, err
+	}
+	if err := s.store.Acknowledge(ctx, r.Auction, p, r.Message); err != nil {
+		return nil, err
+	}
+	return &wire.OKAnswer{ID: r.ID}, nil
+}
+
 // messagesOf returns p's unacknowledged messages of one auction, and whether
 // more may come.
 func (s *server) messagesOf(ctx context.Context, id auction.ID, p auction.Participant) (messages []wire.Message, more bool, err error) {
@@ -65,9 +92,8 @@ func (s *server) messagesOf(ctx context.Context, id auction.ID, p auction.Partic
 	if state.Closed == nil {
 		return nil, true, nil
 	}
-	unsold := state.Closed.Outcome == auction.Unsold && state.Seller == p
-	side, err := state.Party(p)
-	if err != nil && !unsold {
+	side, unsold, err := recipient(state, p)
+	if err != nil {
 		return nil, false, nil // neither seller nor winner
 	}
 	acknowledged, err := s.store.Acknowledged(ctx, id, p)

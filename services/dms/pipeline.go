@@ -69,10 +69,7 @@ func (c *conn) dispatch(ctx context.Context, request wire.ClientMessage) (wire.S
 	case *wire.CommandRequest:
 		return c.command(ctx, r)
 	case *wire.AcknowledgeRequest:
-		if err := c.srv.store.Acknowledge(ctx, r.Auction, c.party.Certificate.Participant, r.Message); err != nil {
-			return nil, err
-		}
-		return &wire.OKAnswer{ID: r.ID}, nil
+		return c.srv.acknowledge(ctx, c.party.Certificate.Participant, r)
 	}
 	return nil, auction.Refuse(auction.CodeBadRequest, "an unknown request")
 }
