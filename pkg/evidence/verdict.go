@@ -62,7 +62,7 @@ func (v Verdict) Lines() []string {
 		lines = append(lines, "  - "+s)
 	}
 	lines = append(lines, "It does not prove:")
-	for _, s := range v.Leaves() {
+	for _, s := range v.LeavesOpen() {
 		lines = append(lines, "  - "+s)
 	}
 	return lines
@@ -101,9 +101,12 @@ func (v Verdict) Proves() []string {
 	out := []string{"The house signed exactly this log: nothing in it was changed, dropped or put in since."}
 	if v.Outcome != "" {
 		out = append(out, "The close record bears time stamps from after the end and the grace, over the whole log before it.")
-		if v.Kind == Audit || v.Recorded == 0 {
+		switch {
+		case v.Kind == Audit:
 			out = append(out, "The outcome is the one that the rules give for this log.")
-		} else {
+		case v.Recorded == 0:
+			out = append(out, "The outcome follows from the accepted bids, whose amounts keep to the minimum and the increment.")
+		default:
 			out = append(out, "No bid in this log beats the outcome by an increment.")
 		}
 	}
@@ -113,17 +116,17 @@ func (v Verdict) Proves() []string {
 			"Behind the listing and behind each bid stands a command that a certified participant signed and time authorities stamped.",
 			"The rules accept each bid in the order of the log, ties included.")
 	case Party:
-		out = append(out, fmt.Sprintf("Behind %s whose private part is in this file stands a command that a certified participant signed and time authorities stamped.",
-			count(v.Shown, "entry", "entries")))
+		out = append(out, fmt.Sprintf("%d of the %d entries show their private part: each is a command that a certified participant signed and time authorities stamped.",
+			v.Shown, v.Head.Size))
 	}
 	if v.Receipts > 0 {
-		out = append(out, fmt.Sprintf("The house kept %s: the entries are where it promised.", count(v.Receipts, "receipt", "receipts")))
+		out = append(out, fmt.Sprintf("Receipts that hold: %d. Each entry is where the house promised it.", v.Receipts))
 	}
 	return out
 }
 
-// Leaves says in plain sentences what the evidence leaves open.
-func (v Verdict) Leaves() []string {
+// LeavesOpen says in plain sentences what the evidence does not prove.
+func (v Verdict) LeavesOpen() []string {
 	var out []string
 	if !v.Anchored {
 		out = append(out, "That the house is the one that you mean: compare the root with what the house publishes, or verify with what you trust.")
@@ -141,17 +144,11 @@ func (v Verdict) Leaves() []string {
 		out = append(out, "The order of stamps within a second, and so who was first among equal bids.")
 	}
 	return append(out,
-		"That the house took every bid that was sent: whom it turned away can show a receipt, if one was given.",
+		"That the house took every bid that was sent: who holds a receipt can show that an entry is missing, and nobody else.",
 		"That the house showed everybody the same log: compare the log root with others.",
 		"That no certificate was revoked when it was used: only the number of the revocation list is in the log.",
-		"That the listing came in its place of the house's log, and that seller and winner are not the same person with two certificates.",
+		"What the log of the house says, the listing's place in it included: that is another log.",
+		"That a seller and a bidder with two certificates are two people.",
 		"That seller and winner told each other the truth, or anything: that is between them.",
 	)
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "the one " + one
-	}
-	return fmt.Sprintf("the %d %s", n, many)
 }
