@@ -151,7 +151,7 @@ type judged struct {
 	Kind      evidence.Kind `json:"kind,omitzero"`
 	Verdict   []string      `json:"verdict,omitzero"` // the lines for a person
 	Proves    []string      `json:"proves,omitzero"`
-	Leaves    []string      `json:"leaves,omitzero"` // what it does not prove
+	LeavesOpen []string `json:"leaves_open,omitzero"` // what it does not prove
 }
 
 // judge prints what evidence proves, or fails with the first reason why not.
@@ -165,7 +165,7 @@ func (a *app) judge(file string, data []byte, trust *evidence.Trust) error {
 	}
 	a.result(judged{
 		File: file, Valid: true, Anchored: v.Anchored, Simulated: v.Simulated, Kind: v.Kind,
-		Verdict: v.Lines(), Proves: v.Proves(), Leaves: v.Leaves(),
+		Verdict: v.Lines(), Proves: v.Proves(), LeavesOpen: v.LeavesOpen(),
 	}, func() { a.print("%s", strings.TrimSuffix(plain(v.String()), "\n")) })
 	return nil
 }
