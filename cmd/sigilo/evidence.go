@@ -143,15 +143,15 @@ func readFile(path string, limit int64) ([]byte, error) {
 
 // judged is the result of a verification.
 type judged struct {
-	File      string        `json:"file"`
-	Valid     bool          `json:"valid"`
-	Reason    string        `json:"reason,omitzero"` // the first, if not valid
-	Anchored  bool          `json:"anchored"`
-	Simulated bool          `json:"simulated"`
-	Kind      evidence.Kind `json:"kind,omitzero"`
-	Verdict   []string      `json:"verdict,omitzero"` // the lines for a person
-	Proves    []string      `json:"proves,omitzero"`
-	LeavesOpen []string `json:"leaves_open,omitzero"` // what it does not prove
+	File       string        `json:"file"`
+	Valid      bool          `json:"valid"`
+	Reason     string        `json:"reason,omitzero"` // the first, if not valid
+	Anchored   bool          `json:"anchored"`
+	Simulated  bool          `json:"simulated"`
+	Kind       evidence.Kind `json:"kind,omitzero"`
+	Verdict    []string      `json:"verdict,omitzero"` // the lines for a person
+	Proves     []string      `json:"proves,omitzero"`
+	LeavesOpen []string      `json:"leaves_open,omitzero"` // what it does not prove
 }
 
 // judge prints what evidence proves, or fails with the first reason why not.
