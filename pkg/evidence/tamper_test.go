@@ -94,7 +94,6 @@ func TestBundleCutAndJoined(t *testing.T) {
 func TestBundleRefused(t *testing.T) {
 	s := newStory(t, houseOptions{})
 	other := newStory(t, houseOptions{})
-	stranger := s.person()
 	for name, c := range map[string]struct {
 		want   string
 		kind   Kind
@@ -112,11 +111,11 @@ func TestBundleRefused(t *testing.T) {
 		"another chain":             {"does not lead to a root", Audit, func(b *Bundle) { b.Certificates[s.ann.thumbprint][1] = other.ann.blob(1) }},
 		"a chain without its CA":    {"does not lead to a root", Audit, func(b *Bundle) { b.Certificates[s.ann.thumbprint] = b.Certificates[s.ann.thumbprint][:1] }},
 		"a chain with its root":     {"bad_certificate", Audit, func(b *Bundle) { c := b.Certificates; c[s.ann.thumbprint] = append(c[s.ann.thumbprint], s.rootDER) }},
-		"another entry's receipt":   {"another entry", Party, func(b *Bundle) { b.Receipts = other.receipts(2); b.Receipts[0] = s.promise(2, other.leaves[1]) }},
+		"another entry's receipt":   {"another entry", Party, func(b *Bundle) { b.Receipts = []auction.Receipt{s.promise(s.id, 2, other.leaves[1])} }},
 		"another house's receipt":   {"did not sign this receipt", Party, func(b *Bundle) { b.Receipts = other.receipts(2) }},
-		"a receipt past the log":    {"another entry", Party, func(b *Bundle) { b.Receipts = []auction.Receipt{s.promise(8, s.leaves[1])} }},
-		"a receipt of entry zero":   {"another entry", Party, func(b *Bundle) { b.Receipts = []auction.Receipt{s.promise(0, s.leaves[1])} }},
-		"another auction's receipt": {"another entry", Party, func(b *Bundle) { b.Receipts = []auction.Receipt{s.promiseOf(stranger, 2)} }},
+		"a receipt past the log":    {"another entry", Party, func(b *Bundle) { b.Receipts = []auction.Receipt{s.promise(s.id, 8, s.leaves[1])} }},
+		"a receipt of entry zero":   {"another entry", Party, func(b *Bundle) { b.Receipts = []auction.Receipt{s.promise(s.id, 0, s.leaves[1])} }},
+		"another auction's receipt": {"another entry", Party, func(b *Bundle) { b.Receipts = []auction.Receipt{s.promise(testAuction, 2, s.leaves[1])} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := s.bundle(c.kind)
@@ -145,16 +144,8 @@ func (s *story) signed(size uint64) string {
 }
 
 // promise is a receipt that the house signed for whatever it liked.
-func (s *story) promise(seq uint64, leaf auction.Hash) auction.Receipt {
-	r := []auction.Receipt{{Auction: s.id, Seq: seq, Leaf: leaf}}
-	if err := s.signer.SignReceipts(r); err != nil {
-		s.t.Fatal(err)
-	}
-	return r[0]
-}
-
-func (s *story) promiseOf(_ person, seq uint64) auction.Receipt {
-	r := []auction.Receipt{{Auction: testAuction, Seq: seq, Leaf: s.leaves[seq-1]}}
+func (s *story) promise(id auction.ID, seq uint64, leaf auction.Hash) auction.Receipt {
+	r := []auction.Receipt{{Auction: id, Seq: seq, Leaf: leaf}}
 	if err := s.signer.SignReceipts(r); err != nil {
 		s.t.Fatal(err)
 	}
