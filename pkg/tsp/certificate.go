@@ -105,13 +105,13 @@ func (s *signer) trust(leaf *x509.Certificate, roots []*x509.Certificate, uri st
 		until := min(s.until, auction.TimeOf(root.NotAfter))
 		pool := x509.NewCertPool()
 		pool.AddCert(root)
-		// The result is good for any time in between: each token is held to it.
+		// Both are valid at from, and so until: each token is held to that span.
 		_, err := leaf.Verify(x509.VerifyOptions{
 			Roots:       pool,
 			CurrentTime: from.Std(),
 			KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
 		})
-		if err == nil && from <= until {
+		if err == nil {
 			s.from, s.until = from, until
 			return nil
 		}

@@ -147,23 +147,31 @@ func TestClientRefusesBadAnswers(t *testing.T) {
 	fixed := func(status int, contentType string, body []byte) roundTrip {
 		return func(*http.Request) (*http.Response, error) { return reply(status, contentType, body), nil }
 	}
-	redirect := func(*http.Request) (*http.Response, error) {
-		resp := reply(http.StatusTemporaryRedirect, "", nil)
-		resp.Header.Set("Location", "http://t1/api/timestamp")
-		return resp, nil
+	// A good answer but for the one thing that edit changes.
+	edited := func(edit func(*http.Response)) roundTrip {
+		good := all[0].serving(t, at(start), 0)
+		return func(r *http.Request) (*http.Response, error) {
+			resp, err := good(r)
+			if err == nil && r.URL.Path == "/api/timestamp" {
+				edit(resp)
+			}
+			return resp, err
+		}
 	}
 	for name, answer := range map[string]roundTrip{
-		"an earlier answer":      fixed(http.StatusOK, ReplyType, recorded),
-		"another nonce":          respond(all[0], func(r *Request) { r.Nonce = []byte{1} }),
-		"no nonce":               respond(all[0], func(r *Request) { r.Nonce = nil }),
-		"another imprint":        respond(all[0], func(r *Request) { r.Imprint = make([]byte, 32) }),
-		"certificates":           respond(all[0], func(r *Request) { r.CertReq = true }),
-		"another authority":      respond(all[1], func(*Request) {}),
-		"a redirect to another":  redirect,
+		"an earlier answer": fixed(http.StatusOK, ReplyType, recorded),
+		"another nonce":     respond(all[0], func(r *Request) { r.Nonce = []byte{1} }),
+		"no nonce":          respond(all[0], func(r *Request) { r.Nonce = nil }),
+		"another imprint":   respond(all[0], func(r *Request) { r.Imprint = make([]byte, 32) }),
+		"certificates":      respond(all[0], func(r *Request) { r.CertReq = true }),
+		"another authority": respond(all[1], func(*Request) {}),
+		"a redirect": edited(func(r *http.Response) {
+			r.StatusCode, r.Header = http.StatusTemporaryRedirect, http.Header{"Location": {"http://t0/elsewhere"}}
+		}),
 		"a refusal":              fixed(http.StatusOK, ReplyType, marshalFailure(fail(TimeNotAvailable, "no"))),
-		"an error":               fixed(http.StatusServiceUnavailable, ReplyType, recorded),
-		"a page":                 fixed(http.StatusOK, "text/html", recorded),
-		"no type":                fixed(http.StatusOK, "", recorded),
+		"an error":               edited(func(r *http.Response) { r.StatusCode = http.StatusServiceUnavailable }),
+		"a page":                 edited(func(r *http.Response) { r.Header.Set("Content-Type", "text/html") }),
+		"no type":                edited(func(r *http.Response) { r.Header.Del("Content-Type") }),
 		"junk":                   fixed(http.StatusOK, ReplyType, []byte("junk")),
 		"nothing":                fixed(http.StatusOK, ReplyType, nil),
 		"more than it may":       fixed(http.StatusOK, ReplyType, make([]byte, MaxResponse+1)),
