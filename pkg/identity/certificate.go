@@ -41,7 +41,8 @@ type Verifier struct {
 	roots *x509.CertPool
 }
 
-// NewVerifier makes a verifier of pinned roots in DER, at least one.
+// NewVerifier makes a verifier of pinned roots in DER, at least one, each made
+// for this house.
 func NewVerifier(house string, roots ...[]byte) (*Verifier, error) {
 	if err := CheckName(house); err != nil {
 		return nil, err
@@ -57,6 +58,9 @@ func NewVerifier(house string, roots ...[]byte) (*Verifier, error) {
 		}
 		if !root.IsCA || root.CheckSignatureFrom(root) != nil {
 			return nil, errors.New("make verifier: not a root: a self-signed CA certificate is needed")
+		}
+		if owner := root.Subject.Organization; len(owner) != 1 || owner[0] != house {
+			return nil, errors.New("make verifier: the root is another house's")
 		}
 		pool.AddCert(root)
 	}

@@ -263,6 +263,7 @@ func TestIssuerRefuses(t *testing.T) {
 		"another's key":    func() error { _, err := NewIssuer([][]byte{h.rootDER}, h.caKey); return err },
 		"a leaf as issuer": func() error { _, err := NewIssuer(h.participantChain, h.participantKey); return err },
 		"root of a leaf":   func() error { _, err := NewVerifier("demo", h.participantChain[0]); return err },
+		"another's root":   func() error { _, err := NewVerifier("demo2", h.rootDER); return err },
 		"no root":          func() error { _, err := NewVerifier("demo"); return err },
 		"an intermediate":  func() error { _, err := NewVerifier("demo", h.intermediateDER); return err },
 	} {
