@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -62,6 +63,23 @@ type Item struct {
 	Secret bool // for its owner alone
 }
 
+// order is the one in which files are written: whatever a file needs is there
+// before it, so that a crash at any point leaves what can be completed.
+func (m Material) order() []string {
+	rank := func(name string) int {
+		switch {
+		case m[name].Secret:
+			return 0
+		case name == FileRoot:
+			return 1
+		}
+		return 2
+	}
+	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
+}
+
 // TSAFiles returns the names of a time authority's key and certificate. Those
 // for simulated time are others, so that none is ever taken for both.
 func TSAFiles(authority string, simulated bool) (key, certificate string) {
@@ -95,9 +113,7 @@ func Bootstrap(dir string, cfg BootstrapConfig) error {
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
-	// In order of names a key comes before its certificate, so that after a
-	// crash no certificate is without its key.
-	for _, name := range slices.Sorted(maps.Keys(all)) {
+	for _, name := range all.order() {
 		if _, there := have[name]; there {
 			continue
 		}

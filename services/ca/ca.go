@@ -147,6 +147,9 @@ func tryIssuer(chain [][]byte, key *ecdsa.PrivateKey, house string, verifier *id
 	if err != nil {
 		return nil, err
 	}
+	if len(leaf) == 1 {
+		return nil, errors.New("the CA certificate is the root's: the root stays offline, and the CA has an intermediate")
+	}
 	if _, err := verifier.Verify(leaf, identity.RoleParticipant, end); err != nil {
 		return nil, fmt.Errorf("the CA certificate does not serve this house: %w", err)
 	}

@@ -150,6 +150,12 @@ func (c *testCA) request(method, path string, body io.Reader, token string) *htt
 	return request
 }
 
+// inside asks the internal address.
+func (c *testCA) inside(path string) *http.Request {
+	c.t.Helper()
+	return must[*http.Request](c.t)(http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.internal+path, nil))
+}
+
 // call sends JSON, decodes what comes back into out, and returns the code of the
 // refusal, "" for none.
 func (c *testCA) call(method, path string, in any, out any, token string) auction.Code {
