@@ -4,16 +4,22 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sigilo/sigilo/pkg/auction"
 )
 
-// metrics measures the writers.
+// metrics measures the writers, and the logs that they append to.
 type metrics struct {
 	seconds *prometheus.HistogramVec // by script
-	bytes   prometheus.Counter
+	entries *prometheus.CounterVec   // by script
+	bytes   *prometheus.CounterVec   // by script
+	closes  *prometheus.CounterVec   // by outcome
 	group   prometheus.Histogram
+	busy    *prometheus.CounterVec // by writer
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+// newMetrics registers the measures of writers that are fed from queue.
+func newMetrics(reg prometheus.Registerer, queue <-chan *call) *metrics {
 	m := &metrics{
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "sigilo_store_seconds",
@@ -23,16 +29,49 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			NativeHistogramMaxBucketNumber:  160,
 			NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"script"}),
-		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+		entries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sigilo_log_entries_total",
+			Help: "Entries that were appended to logs, by the script that did it: a bid is place.",
+		}, []string{"script"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sigilo_log_bytes_total",
-			Help: "Bytes of the entries that were appended to logs.",
-		}),
+			Help: "Bytes of these entries, with the certificates that came along.",
+		}, []string{"script"}),
+		closes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sigilo_closes_total",
+			Help: "Auctions that this process closed, by outcome.",
+		}, []string{"outcome"}),
 		group: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "sigilo_store_group_size",
 			Help:    "Scripts that were sent to Redis together.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 7),
 		}),
+		busy: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sigilo_store_busy_seconds_total",
+			Help: "Time that a writer spent on groups: by its rate, the share of its time.",
+		}, []string{"writer"}),
 	}
-	reg.MustRegister(m.seconds, m.bytes, m.group)
+	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sigilo_store_queue",
+		Help: "Scripts that wait for a writer.",
+	}, func() float64 { return float64(len(queue)) })
+	capacity := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sigilo_store_queue_limit",
+		Help: "Scripts that may wait; more are refused as overloaded.",
+	})
+	capacity.Set(maxQueue)
+	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, waiting, capacity)
+	for _, outcome := range []string{auction.Sold, auction.Unsold} {
+		m.closes.WithLabelValues(outcome) // seen from the start
+	}
 	return m
+}
+
+// appended counts an entry that a script added, unless it was there already.
+func (m *metrics) appended(by *script, e stored, again bool) {
+	if again {
+		return
+	}
+	m.entries.WithLabelValues(by.name).Inc()
+	m.bytes.WithLabelValues(by.name).Add(float64(len(e.Event) + len(e.Commitment) + len(e.Salt) + len(e.Private) + len(e.chain)))
 }

@@ -66,7 +66,7 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 			if entry, again, err = parsePlaced(reply, sealed); err != nil {
 				return nil, err
 			}
-			s.countBytes(entry, again)
+			s.metrics.appended(placeScript, entry, again)
 			receipt = auction.Receipt{Auction: c.Auction, Seq: entry.Seq, Leaf: entry.Leaf()}
 			return &receipt, nil
 		},
@@ -123,7 +123,7 @@ func (s *Store) runList(ctx context.Context, c auction.Command, head string) (st
 			var err error
 			entry, again, err = parsePlaced(reply, sealed)
 			if err == nil {
-				s.countBytes(entry, again)
+				s.metrics.appended(listScript, entry, again)
 			}
 			return nil, err
 		},
@@ -157,12 +157,6 @@ func (s *Store) withState(ctx context.Context, id auction.ID, f func() error) er
 		return err
 	}
 	return f()
-}
-
-func (s *Store) countBytes(e stored, again bool) {
-	if !again {
-		s.metrics.bytes.Add(float64(len(e.Event) + len(e.Commitment) + len(e.Salt) + len(e.Private) + len(e.chain)))
-	}
 }
 
 // commandSize is about what a command adds to a pipeline.

@@ -37,18 +37,24 @@ func (s *Store) Close(ctx context.Context, id auction.ID, head auction.Head, sta
 func (s *Store) runClose(ctx context.Context, id auction.ID, head auction.Head, event auction.Event, median auction.Time) error {
 	k := s.keys(auction.LogID(id))
 	tail := event.Tail()
-	return s.append(ctx, &call{script: closeScript, keys: []string{k.state, k.log}, size: len(tail) + 512},
+	added, err := s.append(ctx, &call{script: closeScript, keys: []string{k.state, k.log}, size: len(tail) + 512},
 		func(now auction.Time) auction.Private { return auction.Private{Arrival: now, TS: median} },
 		func(now auction.Time, deadline string, e auction.Entry) []any {
 			return []any{deadline, text(head.Size), text(now), tail, e.Commitment[:], e.Salt, e.Private}
 		})
+	if added {
+		s.metrics.closes.WithLabelValues(event.Outcome).Inc()
+	}
+	return err
 }
 
-// append runs a script that appends an event which no participant commands.
+// append runs a script that appends an event which no participant commands. It
+// returns false if the event was there already.
 func (s *Store) append(
 	ctx context.Context, c *call, private func(auction.Time) auction.Private,
 	args func(auction.Time, string, auction.Entry) []any,
-) error {
+) (bool, error) {
+	var added bool
 	var sealed stored
 	c.args = func(now auction.Time, deadline string) ([]any, error) {
 		var err error
@@ -63,11 +69,15 @@ func (s *Store) append(
 		}
 		entry, again, err := parsePlaced(reply, sealed)
 		if err == nil {
-			s.countBytes(entry, again)
+			s.metrics.appended(c.script, entry, again)
+			added = !again
 		}
 		return nil, err
 	}
-	return s.submit(ctx, c)
+	if err := s.submit(ctx, c); err != nil {
+		return false, err
+	}
+	return added, nil
 }
 
 // Adopt implements [auction.Store].
@@ -111,7 +121,7 @@ func auditMark(kind auction.EventKind, audit auction.Audit) string {
 // note appends an event to the house log, timed by the trusted time.
 func (s *Store) note(ctx context.Context, mark string, event auction.Event, policy, skew, freshness string) error {
 	k := s.keys(auction.HouseLog)
-	return s.append(ctx,
+	_, err := s.append(ctx,
 		&call{script: noteScript, keys: []string{k.state, k.log, k.answers}, size: len(event.Policy) + 1024},
 		func(now auction.Time) auction.Private { return auction.Private{Arrival: now, TS: now} },
 		func(now auction.Time, deadline string, e auction.Entry) []any {
@@ -121,6 +131,7 @@ func (s *Store) note(ctx context.Context, mark string, event auction.Event, poli
 				e.Commitment[:], e.Salt, e.Private,
 			}
 		})
+	return err
 }
 
 // Disclose implements [auction.Store].

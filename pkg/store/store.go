@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -60,6 +61,14 @@ var (
 	_ auction.Mailbox = (*Store)(nil)
 )
 
+// silence takes go-redis's own log away: it is one for the whole process, is not
+// structured, and tells nothing that our errors do not.
+var silence = sync.OnceFunc(func() { redis.SetLogger(nobody{}) })
+
+type nobody struct{}
+
+func (nobody) Printf(context.Context, string, ...any) {}
+
 // Open connects to Redis and starts the writers and the feed, which run until
 // Stop. It refuses a Redis that cannot be reached, with CodeUnavailable, and one
 // that is too old or may evict keys; ctx bounds this check. Errors show no part
@@ -68,6 +77,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if !auction.IsName(o.House) {
 		return nil, errors.New("open store: the house has no valid id")
 	}
+	silence()
 	opts, err := redis.ParseURL(o.URL)
 	if err != nil {
 		return nil, errors.New("open store: the URL of redis does not parse") // it may hold a password
@@ -87,15 +97,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Random = rand.Reader
 	}
 	running, cancel := context.WithCancel(context.Background())
+	queue := make(chan *call, maxQueue)
 	s := &Store{
 		house: o.House, clock: o.Clock, random: o.Random, log: o.Log, client: client,
-		metrics: newMetrics(o.Registerer), queue: make(chan *call, maxQueue),
+		metrics: newMetrics(o.Registerer, queue), queue: queue,
 		ctx: running, cancel: cancel, stopped: make(chan struct{}),
 	}
-	for range writers {
+	for i := range writers {
 		w := &writer{
 			client: client, queue: s.queue, clock: o.Clock, signer: o.Signer,
-			metrics: s.metrics, log: o.Log, start: time.Now(),
+			metrics: s.metrics, busy: s.metrics.busy.WithLabelValues(strconv.Itoa(i + 1)), log: o.Log, start: time.Now(),
 		}
 		s.running.Go(func() { w.run(running) })
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -59,6 +60,7 @@ type writer struct {
 	clock   auction.Clock
 	signer  auction.Signer
 	metrics *metrics
+	busy    prometheus.Counter // seconds
 	log     *slog.Logger
 
 	// Owned by run.
@@ -142,6 +144,7 @@ func (w *writer) commit(group []*call) {
 		w.metrics.seconds.WithLabelValues(c.script.name).Observe(seconds)
 	}
 	w.answer(group, results)
+	w.busy.Add(time.Since(begin).Seconds())
 }
 
 // result is the reply to a call, or why there is none.

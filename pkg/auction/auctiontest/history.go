@@ -21,22 +21,12 @@ func History(t *rapid.T, clock *Clock, replicas ...Backend) {
 	if err := h.replica().Adopt(context.Background(), h.Doc); err != nil {
 		t.Fatalf("adopt: %v", err)
 	}
+	h.Tick = 0
 	h.list()
 	for range rapid.IntRange(10, 60).Draw(t, "steps") {
-		switch step := rapid.IntRange(0, 19).Draw(t, "step"); {
-		case step < 10:
-			h.bid()
-		case step < 13:
-			h.again()
-		case step < 17:
-			h.pass()
-		case step < 18:
-			h.list()
-		case step < 19:
-			h.close()
-		default:
-			h.disclose()
-		}
+		step := draw(h, "step", h.bid, h.bid, h.bid, h.edge, h.edge, h.tie, h.tie, h.late, h.again, h.again,
+			h.pass, h.pass, h.list, h.close, h.disclose)
+		step()
 	}
 	h.compare()
 }
@@ -80,8 +70,12 @@ func draw[T any](h *history, label string, values ...T) T {
 func (h *history) rarely(label string) bool { return rapid.IntRange(0, 9).Draw(h.t, label) == 0 }
 
 func (h *history) list() {
-	if len(h.auctions) == 2 {
+	if len(h.auctions) == 3 {
 		return
+	}
+	house, err := h.House(context.Background())
+	if err != nil {
+		h.t.Fatalf("house: %v", err)
 	}
 	terms := h.Terms()
 	terms.Minimum = draw[auction.Amount](h, "minimum", 1, 1000, auction.MaxAmount-100, auction.MaxAmount)
@@ -89,7 +83,8 @@ func (h *history) list() {
 	terms.TieWindow = draw[int64](h, "tie window", 0, 1, 1_000_000, 10_000_000)
 	terms.Closes = h.Clock.Time().Add(draw(h, "open for", 10*time.Second, time.Minute)) + 1000
 	c := h.List("seller", terms)
-	c = Restamped(c, c.TS.Add(draw(h, "listing's age", 0, 0, time.Second, 6*time.Second, -time.Second)))
+	now, skew, fresh := max(c.TS, house.Arrival()), auction.Time(h.Policy.Skew), auction.Time(h.Policy.Freshness)
+	c = Restamped(c, draw(h, "listed", now, now, now, now-fresh, now-fresh-1, now+skew, now+skew+1))
 	if h.rarely("wrong head") {
 		c.Head.Root[0]++
 	}
@@ -100,11 +95,10 @@ func (h *history) list() {
 }
 
 func (h *history) bid() {
-	if len(h.auctions) == 0 {
+	id, state := h.auction()
+	if state == nil {
 		return
 	}
-	id := draw(h, "auction", h.auctions...)
-	state := h.State(id)
 	c := h.Bid(id, draw(h, "who", "anna", "ben", "carl", "anna", "ben", "carl", "seller"), h.amount(state))
 	c = Restamped(c, h.stamp(state))
 	c.Head = h.head(state)
@@ -115,6 +109,65 @@ func (h *history) bid() {
 		c.Currency = "USD"
 	}
 	h.place(c)
+}
+
+// edge bids at one of the bounds of the rule about heads: the stamp is as old,
+// or as young, as the entries on both sides of the head allow, or just not.
+func (h *history) edge() {
+	id, s := h.auction()
+	if s == nil || len(s.Bids) == 0 {
+		return
+	}
+	b := draw(h, "entry", s.Bids...)
+	c := h.Bid(id, "anna", s.Terms.Minimum)
+	if rapid.Bool().Draw(h.t, "stale") {
+		c.Head = s.HeadAt(b.Seq - 1)
+		c = Restamped(c, b.Arrival+auction.Time(s.Policy.Freshness)+draw[auction.Time](h, "beyond", 0, 1))
+		h.Clock.Set(max(h.Clock.Time(), c.TS))
+	} else {
+		c.Head = s.HeadAt(b.Seq)
+		c = Restamped(c, b.Arrival-auction.Time(s.Policy.Skew)-draw[auction.Time](h, "beyond", 0, 1))
+	}
+	h.place(c)
+}
+
+// tie bids what the leader bid, with a stamp near the leader's, at the end of
+// the tie window or before.
+func (h *history) tie() {
+	id, s := h.auction()
+	if s == nil || s.Leader == nil {
+		return
+	}
+	c := h.Bid(id, draw(h, "who", "anna", "ben"), s.Leader.Amount)
+	c.Head = s.HeadAt(s.Leader.Seq - 1)
+	c = Restamped(c, s.Leader.TS-draw[auction.Time](h, "earlier", 0, 1, 1, 2))
+	if ends := s.TieEnds(); ends > 0 && rapid.Bool().Draw(h.t, "at the end of the window") {
+		h.Clock.Set(max(h.Clock.Time(), ends+draw[auction.Time](h, "after", -1, 0, 0, 1)))
+	}
+	h.place(c)
+}
+
+// late sends bids of one participant that were stamped before the end and arrive
+// after it.
+func (h *history) late() {
+	id, s := h.auction()
+	if s == nil || !h.rarely("late") {
+		return
+	}
+	who := draw(h, "who", "anna", "ben")
+	h.Clock.Set(max(h.Clock.Time(), s.End()+draw[auction.Time](h, "after the end", -1, 0, 0, 1)))
+	for range rapid.IntRange(1, 5).Draw(h.t, "bids") {
+		h.place(Restamped(h.Bid(id, who, h.amount(s)), s.End()-draw[auction.Time](h, "before the end", 0, 1, 1, 2)))
+	}
+}
+
+// auction draws an auction, nil if there is none.
+func (h *history) auction() (auction.ID, *auction.State) {
+	if len(h.auctions) == 0 {
+		return "", nil
+	}
+	id := draw(h, "auction", h.auctions...)
+	return id, h.State(id)
 }
 
 func (h *history) amount(s *auction.State) auction.Amount {
@@ -171,20 +224,18 @@ func (h *history) again() {
 // pass lets time pass; the clocks of replicas differ, so it may also go back.
 func (h *history) pass() {
 	now := h.Clock.Time()
-	if len(h.auctions) > 0 && h.rarely("near the end") {
-		end := h.State(draw(h, "auction", h.auctions...)).End()
-		now = max(now, end+draw[auction.Time](h, "from the end", -1, 0, 1, 4_000_000, 6_000_000))
+	if _, s := h.auction(); s != nil && h.rarely("near the end") {
+		now = max(now, s.End()+draw[auction.Time](h, "from the end", -1, 0, 1, 4_000_000, 6_000_000))
 	}
 	h.Clock.Set(now.Add(draw(h, "passes", time.Microsecond, time.Millisecond, 300*time.Millisecond, time.Second,
 		3*time.Second, -time.Microsecond, -300*time.Millisecond)))
 }
 
 func (h *history) close() {
-	if len(h.auctions) == 0 {
+	id, s := h.auction()
+	if s == nil {
 		return
 	}
-	id := draw(h, "auction", h.auctions...)
-	s := h.State(id)
 	head := h.head(s)
 	median := s.End() + auction.Time(s.Policy.Grace) + draw[auction.Time](h, "after the grace", 0, 1, 1, 1_000_000)
 	want := h.Close(context.Background(), id, head, Stamps(), median)
@@ -192,10 +243,10 @@ func (h *history) close() {
 }
 
 func (h *history) disclose() {
-	if len(h.auctions) == 0 {
+	id, s := h.auction()
+	if s == nil {
 		return
 	}
-	id := draw(h, "auction", h.auctions...)
 	cmd := auction.NewAccepted(h.Disclosure(id, draw(h, "who", "seller", "anna", "ben", "carl"), "sealed"))
 	want := h.Disclose(context.Background(), cmd)
 	h.same(h.replica().Disclose(context.Background(), cmd), want)

@@ -87,7 +87,8 @@ type Scene struct {
 	Backend
 	Clock  *Clock
 	Policy auction.Policy
-	Doc    []byte // the policy document
+	Doc    []byte        // the policy document
+	Tick   time.Duration // that passes before each command, so that no two stamps are of one time
 
 	t    TB
 	name string
@@ -98,7 +99,7 @@ type Scene struct {
 // pseudonyms.
 func NewScene(t TB, name string, b Backend, clock *Clock) *Scene {
 	t.Helper()
-	s := &Scene{Backend: b, Clock: clock, t: t, name: name, Policy: policy()}
+	s := &Scene{Backend: b, Clock: clock, t: t, name: name, Policy: policy(), Tick: time.Millisecond}
 	doc, err := s.Policy.Encode()
 	if err != nil {
 		t.Fatalf("encode policy: %v", err)
@@ -178,10 +179,8 @@ func (s *Scene) Disclosure(id auction.ID, who, sealed string) auction.Command {
 	return c
 }
 
-// command advances the clock a little, as no two stamps are of one time unless
-// a test wants it.
 func (s *Scene) command(kind auction.Kind, who string) auction.Command {
-	s.Clock.Advance(time.Millisecond)
+	s.Clock.Advance(s.Tick)
 	c := auction.Command{
 		Kind: kind, Pseudonym: s.Pseudonym(), Participant: Participant(who), TS: s.Clock.Time(), CRL: 7,
 		Certificate: sha256.Sum256([]byte("certificate " + who)),

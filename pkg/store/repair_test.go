@@ -1,0 +1,208 @@
+package store_test
+
+import (
+	"bytes"
+	"log/slog"
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/auction/auctiontest"
+	"github.com/sigilo/sigilo/pkg/store"
+	"github.com/sigilo/sigilo/pkg/store/storetest"
+)
+
+// eachRedis runs a test on an embedded and on a real Redis.
+func eachRedis(t *testing.T, test func(t *testing.T, url string)) {
+	for name, url := range map[string]string{
+		"miniredis": "redis://" + miniredis.RunT(t).Addr(), "redis": storetest.StartRedis(t).URL(),
+	} {
+		t.Run(name, func(t *testing.T) { test(t, url) })
+	}
+}
+
+// history fills a store with something of every kind, and returns the auctions
+// and some of the commands that were accepted.
+func history(s *auctiontest.Scene) (closed, open auction.ID, sent []auction.Command) {
+	list := s.List("seller", s.Terms())
+	s.Accept(list)
+	id := list.Auction
+	for i := range 200 { // more than a page
+		c := s.Bid(id, []string{"anna", "ben"}[i%2], auction.Amount(1000+50*i))
+		s.Accept(c)
+		sent = append(sent, c)
+	}
+	other := s.Terms()
+	other.Closes = other.Closes.Add(24 * time.Hour)
+	second := s.Listed("anna", other)
+	s.Accept(s.Bid(second, "ben", 1000))
+	s.Clock.Set(s.State(id).End())
+	s.Accept(auctiontest.Restamped(s.Bid(id, "carl", 90000), s.State(id).End()-1))
+	s.Ended(id)
+	late := s.Bid(second, "carl", 2000)
+	s.Accept(late)
+	return id, second, append(sent, list, late)
+}
+
+// projections are all keys but the streams and the private messages.
+func projections(t *testing.T, c *redis.Client) map[string]any {
+	t.Helper()
+	all := make(map[string]any)
+	for _, key := range c.Keys(t.Context(), "sigilo:*").Val() {
+		switch kind := key[strings.LastIndex(key, ":")+1:]; kind {
+		case "log", "mail":
+		case "mine":
+			all[key] = c.SMembersMap(t.Context(), key).Val()
+		case "due":
+			all[key] = c.ZRangeWithScores(t.Context(), key, 0, -1).Val()
+		default:
+			all[key] = c.HGetAll(t.Context(), key).Val()
+		}
+	}
+	return all
+}
+
+func TestRebuild(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		clock := auctiontest.NewClock()
+		first := open(t, url, clock.Now)
+		s := auctiontest.NewScene(t, t.Name(), first, clock)
+		closed, second, sent := history(s)
+		audit := auction.Audit{Auction: closed, Auditor: auction.Hash{1}}
+		for _, kind := range []auction.EventKind{auction.AuditApproved, auction.AuditDisclosed} {
+			if err := s.Audit(t.Context(), kind, audit); err != nil {
+				t.Fatal(err)
+			}
+		}
+		keys := client(t, url)
+		before := projections(t, keys)
+		for range 2 { // once with nothing left, once with nothing missing
+			for key := range maps.Keys(before) {
+				keys.Del(t.Context(), key)
+			}
+			for _, log := range []auction.LogID{auction.HouseLog, auction.LogID(closed), auction.LogID(second)} {
+				if err := first.Rebuild(t.Context(), log); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// What was closed may be due once more, until it is closed once more.
+			if err := s.Close(t.Context(), closed, auction.Head{}, nil, 0); err != nil {
+				t.Fatal(err)
+			}
+			if after := projections(t, keys); !reflect.DeepEqual(after, before) {
+				t.Fatalf("rebuilt:\n%q\nbefore:\n%q", after, before)
+			}
+		}
+		for _, c := range sent {
+			s.Accept(c)
+		}
+		s.CheckLogs()
+		err := first.Rebuild(t.Context(), auction.LogID(s.Pseudonym()))
+		if auction.CodeOf(err) != auction.CodeUnknownAuction {
+			t.Errorf("rebuild of an unknown auction: %v", err)
+		}
+	})
+}
+
+// A state that is lost is rebuilt by whoever needs it.
+func TestLostStateIsRebuilt(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		clock := auctiontest.NewClock()
+		s := auctiontest.NewScene(t, t.Name(), open(t, url, clock.Now), clock)
+		id := s.Listed("seller", s.Terms())
+		first := s.Bid(id, "bidder", 1000)
+		want := s.Accept(first)
+		for _, key := range []string{"state", "answers", "certs"} {
+			client(t, url).Del(t.Context(), "sigilo:{"+string(id)+"}:"+key)
+		}
+		if got := s.Accept(first); !reflect.DeepEqual(got.Entry, want.Entry) {
+			t.Error("another answer than the first")
+		}
+		s.Accept(s.Bid(id, "bidder", 2000))
+		s.CheckLogs()
+	})
+}
+
+// A replica may die after list.lua and before open.lua: whoever meets the
+// auction opens it.
+func TestListingThatWasNotOpened(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		clock := auctiontest.NewClock()
+		s := auctiontest.NewScene(t, t.Name(), open(t, url, clock.Now), clock)
+		for name, meet := range map[string]func(*auctiontest.Scene, auction.Command){
+			"looks":   func(s *auctiontest.Scene, c auction.Command) { s.State(c.Auction) },
+			"reads":   func(s *auctiontest.Scene, c auction.Command) { s.Log(auction.LogID(c.Auction)) },
+			"bids":    func(s *auctiontest.Scene, c auction.Command) { s.Accept(s.Bid(c.Auction, "bidder", 1000)) },
+			"repeats": func(s *auctiontest.Scene, c auction.Command) { s.Accept(c) },
+		} {
+			c := s.List("seller", s.Terms())
+			want := s.Accept(c)
+			keys := client(t, url)
+			keys.Del(t.Context(), keys.Keys(t.Context(), "sigilo:{"+string(c.Auction)+"}:*").Val()...)
+			r := *s
+			r.Backend = open(t, url, clock.Now) // one that has not seen it
+			meet(&r, c)
+			if got := r.Log(auction.LogID(c.Auction))[0]; !reflect.DeepEqual(got, want.Entry) {
+				t.Errorf("%s: another first entry", name)
+			}
+		}
+		s.CheckLogs()
+	})
+}
+
+func TestChangedHistoryIsNoticed(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		for name, change := range map[string]func(keys *redis.Client, log string){
+			"gone":  func(keys *redis.Client, log string) { keys.Del(t.Context(), log) },
+			"short": func(keys *redis.Client, log string) { keys.XDel(t.Context(), log, "2-0") },
+			"other": func(keys *redis.Client, log string) {
+				entries := keys.XRange(t.Context(), log, "-", "+").Val()
+				keys.Del(t.Context(), log)
+				for i, e := range entries {
+					if i == 1 {
+						e.Values["c"] = strings.Repeat("x", 32)
+					}
+					keys.XAdd(t.Context(), &redis.XAddArgs{Stream: log, ID: e.ID, Values: e.Values})
+				}
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				client(t, url).FlushAll(t.Context())
+				var logged bytes.Buffer
+				clock := auctiontest.NewClock()
+				b := openLogged(t, url, clock.Now, slog.New(slog.NewTextHandler(&logged, nil)))
+				s := auctiontest.NewScene(t, t.Name(), b, clock)
+				id := s.Listed("seller", s.Terms())
+				s.Accept(s.Bid(id, "bidder", 1000))
+				s.State(id)
+				change(client(t, url), "sigilo:{"+string(id)+"}:log")
+				if _, err := s.Auction(t.Context(), id); auction.CodeOf(err) != auction.CodeHistoryChanged {
+					t.Errorf("got %v", err)
+				}
+				if !strings.Contains(logged.String(), "history of a log has changed") {
+					t.Error("the operator is not told")
+				}
+			})
+		}
+	})
+}
+
+func openLogged(t *testing.T, url string, clock auction.Clock, log *slog.Logger) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{
+		URL: url, House: "demo", Clock: clock, Signer: auctiontest.Signer{}, Random: auctiontest.Zeros{},
+		Log: log, Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, s) })
+	return s
+}

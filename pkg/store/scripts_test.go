@@ -1,0 +1,114 @@
+package store
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sigilo/sigilo/pkg/store/storetest"
+)
+
+// What turns a number of 16 digits into text wrongly, or reads what only our own
+// text should be read as, is in no script.
+func TestScriptsKeepTheRules(t *testing.T) {
+	files, err := filepath.Glob("scripts/*.lua")
+	if err != nil || len(files) != len(scripts) {
+		t.Fatalf("%d scripts in the folder, %d in use: %v", len(files), len(scripts), err)
+	}
+	forbidden := regexp.MustCompile(`cjson|cmsgpack|\bstruct\b|\bbit\b|tostring|%d[^*]|%g|%s|math\.`)
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := regexp.MustCompile(`--.*`).ReplaceAllString(string(source), "")
+		code = regexp.MustCompile(`string\.match\([^\n]*`).ReplaceAllString(code, "") // its pattern has %d
+		if found := forbidden.FindString(code); found != "" {
+			t.Errorf("%s uses %q", file, found)
+		}
+		if lines := strings.Count(string(source), "\n"); lines > 80 {
+			t.Errorf("%s has %d lines, more than 80", file, lines)
+		}
+		if strings.Contains(code, "KEYS[5]") {
+			t.Errorf("%s takes more than 4 keys", file)
+		}
+	}
+}
+
+// both runs a test on an embedded and on a real Redis.
+func both(t *testing.T, test func(t *testing.T, client *redis.Client)) {
+	for name, url := range map[string]string{
+		"miniredis": "redis://" + miniredis.RunT(t).Addr(), "redis": storetest.StartRedis(t).URL(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts, err := redis.ParseURL(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := redis.NewClient(opts)
+			t.Cleanup(func() { client.Close() })
+			test(t, client)
+		})
+	}
+}
+
+func TestScriptsRefuseTheirPast(t *testing.T) {
+	both(t, func(t *testing.T, client *redis.Client) {
+		ctx := t.Context()
+		now, err := client.Time(ctx).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := []string{"{x}1", "{x}2", "{x}3", "{x}4"}
+		for _, s := range []*script{listScript, placeScript, closeScript, noteScript} {
+			args := []any{text(now.UnixMicro() - 1)}
+			for range 14 {
+				args = append(args, "0")
+			}
+			reply, err := client.Eval(ctx, s.source, keys, args...).StringSlice()
+			if err != nil || reply[0] != "stale" {
+				t.Errorf("%s: got %v, %v", s.name, reply, err)
+			}
+		}
+		if n := client.DBSize(ctx).Val(); n != 0 {
+			t.Errorf("a stale call has left %d keys", n)
+		}
+	})
+}
+
+func TestScriptsWithoutState(t *testing.T) {
+	both(t, func(t *testing.T, client *redis.Client) {
+		ctx := t.Context()
+		const later = "9007199254740991"
+		keys := []string{"{x}1", "{x}2", "{x}3", "{x}4"}
+		id := strings.Repeat("i", identitySize)
+		for _, test := range []struct {
+			script *script
+			args   []any
+			want   string
+		}{
+			{placeScript, []any{later, "pseudonym", id, "1", "1", "1", "EUR", "h", "1", "}", "c", "s", "p", "t", "x"}, "unknown"},
+			{closeScript, []any{later, "1", "1", "}", "c", "s", "p"}, "unknown"},
+			{rebuildScript, []any{"1", "a", "b"}, "grew"},
+		} {
+			reply, err := client.Eval(ctx, test.script.source, keys, test.args...).StringSlice()
+			if err != nil || reply[0] != test.want {
+				t.Errorf("%s: got %v, %v", test.script.name, reply, err)
+			}
+		}
+		if n := client.DBSize(ctx).Val(); n != 0 {
+			t.Errorf("a call without effect has left %d keys", n)
+		}
+		for i, want := range []string{"ok", "ok", "used"} {
+			reply, err := client.Eval(ctx, discloseSource, keys[:2], "seller", text(i/2)).StringSlice()
+			if err != nil || reply[0] != want {
+				t.Errorf("disclose: got %v, %v", reply, err)
+			}
+		}
+	})
+}
