@@ -27,7 +27,7 @@ import (
 
 const protocolPage = "docs/protocol.md"
 
-// row returns the first table row of a page whose first cell is the given code.
+// row returns the other cells of the first table row that begins with the given one.
 func row(page, cell string) []string {
 	for line := range strings.Lines(page) {
 		if rest, ok := strings.CutPrefix(line, "| "+cell+" |"); ok {
@@ -150,7 +150,7 @@ func TestProtocolListsEveryLabel(t *testing.T) {
 	}
 }
 
-// sources returns the Go files below a folder, less tests and those of others.
+// sources returns the Go files below a folder, without tests, by their path.
 func sources(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := make(map[string]string)
@@ -287,31 +287,33 @@ func identityVectors(t *testing.T) []string {
 	return out
 }
 
-// TestProtocolWorkedExample makes the values of section 16.4, and the hashes of
-// the other examples, again.
-func TestProtocolWorkedExample(t *testing.T) {
-	text := page(t, protocolPage)
-	want := func(what, value string) {
-		t.Helper()
-		if !strings.Contains(text, value) {
-			t.Errorf("%s is %s, which the page does not have", what, value)
-		}
+// has reports an error unless the page holds the value.
+func has(t *testing.T, what, value string) {
+	t.Helper()
+	if !strings.Contains(page(t, protocolPage), value) {
+		t.Errorf("%s is %s, which the page does not have", what, value)
 	}
-	for _, line := range examples(text) {
+}
+
+func TestProtocolHashesOfExamples(t *testing.T) {
+	for _, line := range examples(page(t, protocolPage)) {
 		switch {
 		case strings.HasPrefix(line, `{"v":1,"house":`):
-			want("the hash of the policy", auction.PolicyHash([]byte(line)).String())
+			has(t, "the hash of the policy", auction.PolicyHash([]byte(line)).String())
 		case strings.HasPrefix(line, `{"v":1,"policy":`):
-			want("the hash of the terms", auction.TermsHash([]byte(line)).String())
+			has(t, "the hash of the terms", auction.TermsHash([]byte(line)).String())
 		}
 	}
+}
 
+// TestProtocolWorkedExample makes the values of section 16.4 again.
+func TestProtocolWorkedExample(t *testing.T) {
 	const seed, salt = "\x01", "s"
 	secret, verifier, err := note.GenerateKey(strings.NewReader(strings.Repeat(seed, 64)), "demo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want("the log key", verifier)
+	has(t, "the log key", verifier)
 	signer, err := evidence.NewLogSigner(secret)
 	if err != nil {
 		t.Fatal(err)
@@ -322,26 +324,26 @@ func TestProtocolWorkedExample(t *testing.T) {
 		JWS: []byte("a.b.c"), Tokens: [][]byte{[]byte("stamp")}, Certificate: thumbprint,
 		Participant: auction.Participant(participant), CRL: 3, Arrival: 1_780_000_000_123_456, TS: 1_780_000_000_000_001,
 	}.Encode()
-	want("the private part", hex.EncodeToString(private))
+	has(t, "the private part", hex.EncodeToString(private))
 	const id auction.ID = "7c1a2f60-4a55-4a0b-9d1c-5f0e3a9b6d21"
 	event := auction.Event{
 		Seq: 2, Kind: auction.SomeoneBid, Auction: id, Pseudonym: "0b9f3c52-8e1d-4f7a-a6b0-2d4c6e8f1a35",
 		Time: 1_780_000_000, Amount: 1500,
 	}
 	entry := auction.Entry{Seq: 2, Event: event.Encode(), Commitment: auction.Commit([]byte(strings.Repeat(salt, auction.SaltSize)), private)}
-	want("the commitment", entry.Commitment.String())
-	want("the leaf", entry.Leaf().String())
+	has(t, "the commitment", entry.Commitment.String())
+	has(t, "the leaf", entry.Leaf().String())
 
 	first, _ := auction.ParseHash("d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa")
 	leaf := entry.Leaf()
 	head := auction.Head{Size: 2, Root: sha256.Sum256(slices.Concat([]byte{1}, first[:], leaf[:]))}
-	want("the root", head.Root.String())
-	want("the digest of the close", auction.CloseDigest(id, head).String())
+	has(t, "the root", head.Root.String())
+	has(t, "the digest of the close", auction.CloseDigest(id, head).String())
 	signed, err := signer.SignHead("demo", auction.LogID(id), head)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want("the signed head", signed)
+	has(t, "the signed head", signed)
 	receipts := []auction.Receipt{{Auction: id, Seq: 1, Leaf: first}, {Auction: id, Seq: 2, Leaf: leaf}}
 	if err := signer.SignReceipts(receipts); err != nil {
 		t.Fatal(err)
@@ -350,5 +352,5 @@ func TestProtocolWorkedExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want("the receipt", string(receipt))
+	has(t, "the receipt", string(receipt))
 }
