@@ -26,7 +26,7 @@ var advice = map[Code]string{
 	CodeStaleHead:       "the log has moved on: look at it, then sign anew",
 	CodeHeadInFuture:    "take the time stamp after you looked at the log",
 	CodeStampInFuture:   "the time stamp is ahead of the house's clock: check the time authority",
-	CodeStampTooOld:     "the command arrived too long after its time stamp: stamp it anew and send it again",
+	CodeStampTooOld:     "the command arrived too long after its time stamp: make a new one",
 	CodeBeforeListing:   "the time stamp is not after the listing",
 	CodeAuctionEnded:    "the auction has ended",
 	CodeWrongTerms:      "these are not the terms of the auction: look at it again",

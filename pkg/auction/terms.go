@@ -2,6 +2,7 @@ package auction
 
 import (
 	"crypto/sha256"
+	"strings"
 	"time"
 )
 
@@ -80,7 +81,7 @@ func (t Terms) check() error {
 	}
 	seen := make(map[string]bool, len(t.Disclose))
 	for _, claim := range t.Disclose {
-		if !IsName(claim) || seen[claim] {
+		if !IsWord(claim) || seen[claim] {
 			return Refuse(CodeBadTerms, "a claim to disclose is a name such as username, and stands there once")
 		}
 		seen[claim] = true
@@ -91,9 +92,13 @@ func (t Terms) check() error {
 // TermsHash is the hash of the exact bytes of the terms.
 func TermsHash(terms []byte) Hash { return sha256.Sum256(terms) }
 
-// IsName reports whether s is a lower-case name of 1 to 32 characters from
-// a-z, 0-9, '-' and '_': the form of houses, time authorities, and claims.
-func IsName(s string) bool {
+// IsName reports whether s names a house or a time authority: 1 to 32 characters
+// from a-z, 0-9 and '-'.
+func IsName(s string) bool { return !strings.Contains(s, "_") && IsWord(s) }
+
+// IsWord reports whether s is a lower-case word, as claims and codes are: 1 to 32 characters from a-z, 0-9, '-'
+// and '_'.
+func IsWord(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {

@@ -100,7 +100,7 @@ func parseLogID(s string) (auction.LogID, error) {
 // parseCode takes any code that looks like one: an old client shows the person
 // a newer code as it is.
 func parseCode(s string) (auction.Code, error) {
-	if !auction.IsName(s) {
+	if !auction.IsWord(s) {
 		return "", auction.Refuse(auction.CodeBadRequest, "a code is a lower-case name")
 	}
 	return auction.Code(s), nil
