@@ -78,7 +78,8 @@ func (v *Verifier) Verify(chain [][]byte, role Role, at time.Time) (*Certificate
 }
 
 // VerifyEnded is Verify for a leaf that may have ended up to grace before at; an
-// ended chain is then judged as of its last second. Renewal alone needs it.
+// ended chain is then judged as of its last second. It tells whose a certificate
+// was; it lets nobody in.
 func (v *Verifier) VerifyEnded(chain [][]byte, role Role, at time.Time, grace time.Duration) (*Certificate, error) {
 	certs, err := parseChain(chain)
 	if err != nil {

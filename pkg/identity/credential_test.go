@@ -168,8 +168,8 @@ func TestVerifyPresentationRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Expectation){
 		"house":    func(e *Expectation) { e.House = "demo2" },
 		"holder":   func(e *Expectation) { e.Holder = other.participant.Participant },
-		"audience": func(e *Expectation) { e.Audience = "" },
-		"nonce":    func(e *Expectation) { e.Nonce = "" },
+		"audience": func(e *Expectation) { e.Audience = "to-carol" },
+		"nonce":    func(e *Expectation) { e.Nonce = "close-2" },
 		"earlier":  func(e *Expectation) { e.At = epoch.Add(-time.Hour) },
 		"later":    func(e *Expectation) { e.At = epoch.Add(CredentialLife) },
 	} {
@@ -178,6 +178,13 @@ func TestVerifyPresentationRefuses(t *testing.T) {
 		if _, err := VerifyPresentation(good, h.keys, want); auction.CodeOf(err) != sig {
 			t.Errorf("another %s: %v", name, err)
 		}
+	}
+	// A binding over nothing must not meet a verifier who expects nothing.
+	unbound := bind(signed+"~", keyBindingClaims{IssuedAt: at})
+	nothing := h.expect()
+	nothing.Audience, nothing.Nonce = "", ""
+	if _, err := VerifyPresentation(unbound, h.keys, nothing); err == nil {
+		t.Error("a presentation to nobody passes")
 	}
 	// What the credential key signs is never a session token.
 	if _, err := VerifyToken(signed, h.keys, "demo", h.participant, epoch); auction.CodeOf(err) != auction.CodeBadToken {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,9 @@ type Expectation struct {
 // what is malformed, with [ErrUnknownKey] where a fresh key set may help, else with
 // bad_signature.
 func VerifyPresentation(presentation string, keys *KeySet, want Expectation) (map[string]string, error) {
+	if want.Audience == "" || want.Nonce == "" {
+		return nil, errors.New("verify presentation: no audience or nonce is expected")
+	}
 	signed, disclosures, binding, err := split(presentation)
 	if err != nil {
 		return nil, err
