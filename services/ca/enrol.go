@@ -131,6 +131,7 @@ func (i *issuance) make(role identity.Role) (registry.Certificate, error) {
 		return registry.Certificate{}, err
 	}
 	i.server.metrics.timed("certificate", start)
+	// What the house's own verifiers would refuse is neither recorded nor released.
 	cert, err := keys.verifier.Verify(chain, role, now)
 	if err != nil {
 		return registry.Certificate{}, err

@@ -93,27 +93,3 @@ func TestWrongOperatorTokensAreLimited(t *testing.T) {
 	wantCode(t, "second", ca.call("GET", "/api/people", nil, nil, "x"), auction.CodeRateLimited)
 	wantCode(t, "the right one", ca.call("GET", "/api/people", nil, nil, ca.token), "")
 }
-
-func TestNonces(t *testing.T) {
-	n := newNonces()
-	now := auction.TimeOf(epoch)
-	nonce := n.make(now)
-	if n.make(now) == nonce {
-		t.Error("two nonces are one")
-	}
-	for name, c := range map[string]struct {
-		nonce string
-		at    auction.Time
-		ok    bool
-	}{
-		"now": {nonce, now, true}, "at its end": {nonce, now.Add(nonceLife), true}, "past it": {nonce, now.Add(nonceLife) + 1, false},
-		"before it was made": {nonce, now - 1, false}, "empty": {"", now, false}, "another's": {newNonces().make(now), now, false},
-		"cut off": {nonce[:len(nonce)-2], now, false}, "not base64url": {"!", now, false}, "moved on": {"B" + nonce[1:], now, false},
-	} {
-		if err := n.check(c.nonce, c.at); (err == nil) != c.ok {
-			t.Errorf("%s: %v", name, err)
-		} else if err != nil && auction.CodeOf(err) != auction.CodeBadEnrolment {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
