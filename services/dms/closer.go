@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/tsp"
 )
@@ -24,7 +23,7 @@ type closer struct {
 	stamper tsp.Stamper
 	clock   auction.Clock
 	log     *slog.Logger
-	lag     prometheus.Observer // seconds from end + grace to the close
+	metrics *metrics
 }
 
 // run looks for due auctions until ctx ends.
@@ -53,53 +52,55 @@ func (c *closer) closeDue(ctx context.Context) error {
 		return err
 	}
 	var errs []error
+	var longest time.Duration
 	for _, id := range due {
-		errs = append(errs, c.close(ctx, id, now))
+		overdue, err := c.close(ctx, id, now)
+		longest = max(longest, overdue)
+		errs = append(errs, err)
 	}
+	c.metrics.closeOverdue.Set(longest.Seconds())
 	return errors.Join(errs...)
 }
 
 // close closes one auction if its grace has passed: stamp the final head, judge
 // the log as a whole, and append the record if the log is still as long as that
 // head. The stamps must be later than end and grace, whatever this replica's
-// clock said.
-func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) error {
+// clock said. It returns for how long an auction that is still open should have
+// been closed.
+func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) (time.Duration, error) {
 	for {
 		state, err := c.store.Auction(ctx, id)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		after := state.End() + auction.Time(state.Policy.Grace)
-		if state.Closed == nil && now <= after {
-			return nil
+		if state.Closed != nil { // the list of what is due is behind
+			return 0, c.store.Close(ctx, id, state.Head(), nil, now)
+		}
+		overdue := now.Sub(after)
+		if overdue <= 0 {
+			return 0, nil
 		}
 		head := state.Head()
-		var stamps []auction.Blob
-		median := now
-		if state.Closed == nil {
-			digest := auction.CloseDigest(id, head)
-			tokens, at, err := c.stamper.Stamp(ctx, digest)
-			if err != nil {
-				return err
-			}
-			if at <= after {
-				return nil // the authorities are not there yet
-			}
-			median = at
-			for _, t := range tokens {
-				stamps = append(stamps, t)
-			}
+		tokens, median, err := c.stamper.Stamp(ctx, auction.CloseDigest(id, head))
+		if err != nil {
+			return overdue, err
+		}
+		if median <= after {
+			return overdue, nil // the authorities are not there yet
+		}
+		stamps := make([]auction.Blob, len(tokens))
+		for i, t := range tokens {
+			stamps[i] = t
 		}
 		switch err := c.store.Close(ctx, id, head, stamps, median); {
 		case errors.Is(err, auction.ErrGrew):
 			continue // a bid came in between: it is judged too
 		case err != nil:
-			return err
+			return overdue, err
 		}
-		if state.Closed == nil {
-			c.lag.Observe(median.Sub(after).Seconds())
-			c.log.InfoContext(ctx, "auction closed", "auction", string(id))
-		}
-		return nil
+		c.metrics.closeLag.Observe(median.Sub(after).Seconds())
+		c.log.InfoContext(ctx, "auction closed", "auction", string(id))
+		return 0, nil
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"github.com/sigilo/sigilo/pkg/accept"
@@ -70,8 +70,7 @@ func (c *conn) serve(ws *websocket.Conn) {
 	mode := ws.Subprotocol()
 	metrics.sessions.WithLabelValues(mode).Inc()
 	defer metrics.sessions.WithLabelValues(mode).Dec()
-	err := c.run()
-	ws.Close(closeCode(err), closeText(err))
+	c.run()
 }
 
 var errMode = auction.Refuse(auction.CodeBadHandshake, "none of the modes that the client offers is spoken here")
@@ -93,9 +92,11 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 	defer cancel()
 	var party *accept.Party
 	var ready []byte
-	sess, err := session.Server(ctx, c.socket, session.ServerConfig{
+	setup := &setupWatch{conn: c.socket, start: time.Now()}
+	sess, err := session.Server(ctx, setup, session.ServerConfig{
 		Mode: mode, Chain: c.srv.chain, Key: c.srv.key, Now: c.srv.clock.Now,
 		Authenticate: func(ctx context.Context, cred session.Credentials) (*ecdsa.PublicKey, error) {
+			defer setup.pause()()
 			var err error
 			if party, err = c.srv.trust.authenticate(ctx, c.srv.checker, cred.Token, cred.Chain); err != nil {
 				return nil, err
@@ -110,6 +111,7 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 	if err != nil {
 		return err
 	}
+	c.srv.metrics.crypto.WithLabelValues("session_setup").Observe(setup.worked().Seconds())
 	c.session, c.party = sess, party
 	return nil
 }
@@ -140,31 +142,39 @@ func closeText(err error) string {
 	return ""
 }
 
-// run reads, writes and watches the time until one of them ends.
-func (c *conn) run() error {
-	group, ctx := errgroup.WithContext(c.srv.ctx)
-	group.Go(func() error { return c.read(ctx) })
-	group.Go(func() error { return c.write(ctx) })
-	group.Go(func() error { return c.watchTime(ctx) })
+// run reads, writes and watches the time until one of them ends, and tells the
+// client why. Until then nothing may cut off a call on the socket, which would
+// end it without a word: such calls have the server's context, not ctx.
+func (c *conn) run() {
+	ctx, cancel := context.WithCancel(c.srv.ctx)
+	defer cancel()
+	ended := make(chan error, 3)
+	var tasks sync.WaitGroup
+	for _, task := range []func(context.Context) error{c.read, c.write, c.watchTime} {
+		tasks.Go(func() { ended <- task(ctx) })
+	}
 	if c.party != nil {
 		c.srv.mail.open(ctx, c)
 		defer c.srv.mail.close(c)
 	}
-	err := group.Wait()
+	err := <-ended
+	c.socket.ws.Close(closeCode(err), closeText(err))
+	cancel()
+	tasks.Wait()
 	for _, stop := range c.follows {
 		stop()
 	}
-	return err
 }
 
 func (c *conn) read(ctx context.Context) error {
 	for {
-		frame, err := c.socket.Read(ctx)
+		frame, err := c.socket.Read(c.srv.ctx)
 		if err != nil {
 			return err
 		}
 		if c.session != nil {
-			if frame, err = c.session.Open(frame); err != nil {
+			c.srv.metrics.timed("session_open", func() { frame, err = c.session.Open(frame) })
+			if err != nil {
 				return err
 			}
 		}
@@ -186,7 +196,7 @@ func (c *conn) write(ctx context.Context) error {
 		frame = frame[:0]
 		for _, m := range messages {
 			if n == wire.MaxFrameMessages || len(frame)+len(m) > wire.MaxServerFrame {
-				if err := c.send(ctx, frame); err != nil {
+				if err := c.send(frame); err != nil {
 					return err
 				}
 				frame, n = frame[:0], 0
@@ -194,13 +204,13 @@ func (c *conn) write(ctx context.Context) error {
 			frame = append(frame, m...)
 			n++
 		}
-		if err := c.send(ctx, frame); err != nil {
+		if err := c.send(frame); err != nil {
 			return err
 		}
 	}
 }
 
-func (c *conn) send(ctx context.Context, frame []byte) error {
+func (c *conn) send(frame []byte) error {
 	if c.session != nil {
 		sealed, err := c.session.Seal(frame)
 		if err != nil {
@@ -208,7 +218,7 @@ func (c *conn) send(ctx context.Context, frame []byte) error {
 		}
 		frame = sealed
 	}
-	return c.socket.Write(ctx, frame)
+	return c.socket.Write(c.srv.ctx, frame)
 }
 
 // watchTime pings, and says goodbye when the connection has lived long enough,
@@ -232,7 +242,7 @@ func (c *conn) watchTime(ctx context.Context) error {
 			if c.tokenEnds() {
 				return c.sayBye(ctx, wire.ReasonToken)
 			}
-			pingCtx, cancel := context.WithTimeout(ctx, writeTimeout)
+			pingCtx, cancel := context.WithTimeout(c.srv.ctx, writeTimeout)
 			err := c.socket.ws.Ping(pingCtx)
 			cancel()
 			if err != nil {
@@ -270,11 +280,17 @@ func (c *conn) sayBye(ctx context.Context, reason wire.Reason) error {
 	return errBye
 }
 
+var errLarge = errors.New("a message is larger than a frame")
+
 // answer queues a message for the client. Its error ends the connection.
 func (c *conn) answer(m wire.ServerMessage) error {
 	data := wire.AppendMessage(nil, m)
 	if len(data) > wire.MaxServerFrame { // pages are made to fit: see page.go
-		return errors.New("a message is larger than a frame")
+		c.srv.log.ErrorContext(c.srv.ctx, "a message is larger than a frame and was not sent")
+		if m.AnswerID() == 0 {
+			return nil
+		}
+		data = wire.AppendMessage(nil, refused(m.AnswerID(), errLarge))
 	}
 	if !c.queue.Push(data) {
 		return broadcast.ErrSlow

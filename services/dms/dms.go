@@ -168,18 +168,14 @@ func (s *server) newStamper(keys keyring) (*tsp.Client, error) {
 		return nil, err
 	}
 	client := tsp.ClientConfig{
-		Quorum: keys.parsed.Quorum,
-		Observe: func(authority string, d time.Duration, err error) {
-			if err == nil {
-				s.metrics.tsa.WithLabelValues(authority).Observe(d.Seconds())
-			}
-		},
+		Quorum: keys.parsed.Quorum, Observe: s.metrics.stamped,
 	}
 	for _, a := range authorities {
 		url, ok := s.cfg.TSA[a.Name()]
 		if !ok {
 			return nil, fmt.Errorf("no --tsa for the policy's authority %q", a.Name())
 		}
+		s.metrics.tsaFailures.WithLabelValues(a.Name()) // seen from the start
 		client.Endpoints = append(client.Endpoints, tsp.Endpoint{Authority: a, URL: url + "/api/timestamp"})
 	}
 	return tsp.NewClient(client)
@@ -223,7 +219,7 @@ func (s *server) background(ctx context.Context, keys keyring) error {
 		every = clockEverySimulated
 	}
 	closer := &closer{
-		store: s.store, stamper: s.stamper, clock: s.clock.Now, log: s.log, lag: s.metrics.closeLag,
+		store: s.store, stamper: s.stamper, clock: s.clock.Now, log: s.log, metrics: s.metrics,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.clock.Run(ctx, every) })

@@ -2,12 +2,14 @@ package dms
 
 import (
 	"cmp"
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/ops"
+	"github.com/sigilo/sigilo/pkg/session"
 )
 
 // metrics are those of the replica itself; the store and the hub have theirs.
@@ -18,7 +20,9 @@ type metrics struct {
 	handshakes     *prometheus.CounterVec   // result
 	sessions       *prometheus.GaugeVec     // mode
 	tsa            *prometheus.HistogramVec // authority
+	tsaFailures    *prometheus.CounterVec   // authority
 	closeLag       prometheus.Histogram
+	closeOverdue   prometheus.Gauge
 	historyChanged prometheus.Counter
 }
 
@@ -30,6 +34,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			"Where a command's time in the DMS goes.", ops.NetworkBuckets, "kind", "stage"),
 		tsa: ops.Histogram(reg, "sigilo_tsa_round_trip_seconds",
 			"Time from a time-stamp request to its verified answer.", ops.NetworkBuckets, "authority"),
+		tsaFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sigilo_tsa_failures_total", Help: "Time-stamp requests that got no good answer in time.",
+		}, []string{"authority"}),
 		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sigilo_commands_total", Help: "Commands by kind and result: accepted, or the code of the refusal.",
 		}, []string{"kind", "result"}),
@@ -39,6 +46,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sigilo_sessions", Help: "Connections that are open, by mode.",
 		}, []string{"mode"}),
+		closeOverdue: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sigilo_close_overdue_seconds",
+			Help: "Time since end and grace of the auction that has waited longest for its close, 0 if none waits.",
+		}),
 		closeLag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sigilo_close_lag_seconds", Help: "Time from end and grace of an auction to the stamp of its close record.",
 			Buckets: ops.NetworkBuckets, NativeHistogramBucketFactor: 1.1,
@@ -47,8 +58,37 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "sigilo_history_changed_total", Help: "Clients that held a position which is not in the log.",
 		}),
 	}
-	reg.MustRegister(m.commands, m.handshakes, m.sessions, m.closeLag, m.historyChanged)
+	reg.MustRegister(m.commands, m.handshakes, m.sessions, m.tsaFailures,
+		m.closeLag, m.closeOverdue, m.historyChanged)
+	m.zero()
 	return m
+}
+
+// zero shows the series that alerts watch from the start: the first step of a
+// counter that was not there before is no increase to Prometheus.
+func (m *metrics) zero() {
+	for _, kind := range []auction.Kind{
+		auction.KindList, auction.KindBid, auction.KindDisclose, auction.KindAllItems,
+		auction.KindMyItems, auction.KindMyBids, auction.KindItem, auction.KindInbox,
+	} {
+		for _, result := range []auction.Code{
+			auction.CodeInternal, auction.CodeUnavailable, auction.CodeUnknownResult, auction.CodeOverloaded,
+		} {
+			m.commands.WithLabelValues(string(kind), string(result))
+		}
+	}
+	for _, mode := range append(session.Modes(), session.ModePublic) {
+		m.sessions.WithLabelValues(mode)
+	}
+}
+
+// stamped notes a call to a time authority.
+func (m *metrics) stamped(authority string, d time.Duration, err error) {
+	if err != nil {
+		m.tsaFailures.WithLabelValues(authority).Inc()
+		return
+	}
+	m.tsa.WithLabelValues(authority).Observe(d.Seconds())
 }
 
 // timed runs a cryptographic step and notes how long it took.
@@ -75,14 +115,51 @@ func (m *metrics) count(kind auction.Kind, err error) {
 
 // stages times the stages of one command, each from the end of the one before.
 type stages struct {
-	metrics *metrics
-	last    time.Time
+	metrics     *metrics
+	start, last time.Time
 }
 
-func (m *metrics) stages() *stages { return &stages{m, time.Now()} }
+func (m *metrics) stages() *stages {
+	now := time.Now()
+	return &stages{m, now, now}
+}
 
 func (s *stages) done(kind auction.Kind, stage string) {
 	now := time.Now()
 	s.metrics.stage.WithLabelValues(string(kind), stage).Observe(now.Sub(s.last).Seconds())
 	s.last = now
 }
+
+// end times the command as a whole.
+func (s *stages) end(kind auction.Kind) {
+	s.metrics.stage.WithLabelValues(string(kind), "total").Observe(time.Since(s.start).Seconds())
+}
+
+// setupWatch times what a handshake costs this replica: from start on, but for
+// the waits on the connection it stands for, and for what pause takes out. It
+// belongs to the goroutine of the handshake.
+type setupWatch struct {
+	conn  session.Conn
+	start time.Time
+	out   time.Duration
+}
+
+// pause takes the time until resume is called out of the measure.
+func (w *setupWatch) pause() (resume func()) {
+	begin := time.Now()
+	return func() { w.out += time.Since(begin) }
+}
+
+// Read implements [session.Conn].
+func (w *setupWatch) Read(ctx context.Context) ([]byte, error) {
+	defer w.pause()()
+	return w.conn.Read(ctx)
+}
+
+// Write implements [session.Conn].
+func (w *setupWatch) Write(ctx context.Context, msg []byte) error {
+	defer w.pause()()
+	return w.conn.Write(ctx, msg)
+}
+
+func (w *setupWatch) worked() time.Duration { return time.Since(w.start) - w.out }

@@ -84,6 +84,7 @@ func (c *conn) command(ctx context.Context, r *wire.CommandRequest) (wire.Server
 	}
 	stage.done(cmd.Kind, "parse")
 	reply, err := c.carryOut(ctx, r, cmd, stage)
+	stage.end(cmd.Kind)
 	c.srv.metrics.count(cmd.Kind, err)
 	return reply, err
 }
