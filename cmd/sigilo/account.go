@@ -39,10 +39,10 @@ func (cmd *enrollCmd) asNewcomer() bool { return cmd.Invite != "" || cmd.Usernam
 
 // enrolled is what an enrolment gives.
 type enrolled struct {
-	House       string              `json:"house"`
-	Profile     string              `json:"profile"`
-	Participant auction.Participant `json:"participant"`
-	Claims      map[string]string   `json:"claims"`
+	House       string            `json:"house"`
+	Profile     string            `json:"profile"`
+	Participant auction.Hash      `json:"participant"` // permanent identifier
+	Claims      map[string]string `json:"claims"`
 }
 
 // Run makes the profile, unless it is there, and enrols its key.
@@ -73,7 +73,7 @@ func (cmd *enrollCmd) Run(ctx context.Context, a *app) error {
 	if _, _, err := a.node.Policy(ctx); err != nil {
 		a.note("you are enrolled, and the auctions do not answer yet: %s", plain(explain(err)))
 	}
-	a.result(enrolled{p.House().House, p.Dir(), p.Participant(), claims}, func() { a.printEnrolled(p, claims) })
+	a.result(enrolled{p.House().House, p.Dir(), auction.Hash(p.Participant()), claims}, func() { a.printEnrolled(p, claims) })
 	return nil
 }
 

@@ -157,7 +157,7 @@ func (e *examination) certificate(now auction.Time) {
 	case at.After(cert.NotAfter):
 		e.fail("certificate", errors.New("it has ended"), "it is renewed with the next command; if not: sigilo enroll after sigilo logout")
 	default:
-		e.ok("certificate", "%s, valid until %s, %s left", cert.Role, clock(cert.NotAfter), span(cert.NotAfter.Sub(at)))
+		e.ok("certificate", "%s, sha256 %s, valid until %s, %s left", cert.Role, cert.Thumbprint, clock(cert.NotAfter), span(cert.NotAfter.Sub(at)))
 	}
 }
 

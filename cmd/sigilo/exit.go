@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
@@ -111,6 +112,7 @@ func (a *app) fail(err error) int {
 	var refusal *auction.Refusal
 	if errors.As(err, &refusal) && exit != exitUsage && exit != exitLocal {
 		out.Code, out.Least = refusal.Code, refusal.Least
+		out.Detail = strings.TrimPrefix(text, string(refusal.Code)+": ")
 	}
 	a.printJSON(a.err, out)
 	return exit

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -34,6 +35,7 @@ type root struct {
 	Shell    shellCmd    `cmd:"" help:"Work with the house interactively."`
 	Demo     demoCmd     `cmd:"" help:"Hold a whole auction on this machine, and tell it as a story."`
 	Up       upCmd       `cmd:"" help:"Run a whole auction house on this machine."`
+	Bench    benchCmd    `cmd:"" help:"Measure a house of your own."`
 }
 
 const description = `Takes part in auctions whose house cannot see who you are.
@@ -58,7 +60,10 @@ func run(ctx context.Context, args []string, s streams) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	command, err := parse(&r, args, s)
+	command, err := parse(&r, args, s, "sigilo --help shows how")
+	if err != nil { // kong sets no flags then
+		r.JSON = slices.Contains(args, "--json")
+	}
 	if command != nil {
 		command.BindTo(ctx, (*context.Context)(nil))
 		err = command.Run(a)
@@ -67,8 +72,8 @@ func run(ctx context.Context, args []string, s streams) int {
 }
 
 // parse reads a command line into grammar. Both results are nil if it asked for
-// help or the version, which are printed.
-func parse(grammar any, args []string, s streams, options ...kong.Option) (*kong.Context, error) {
+// help or the version, which are printed. hint says where help is.
+func parse(grammar any, args []string, s streams, hint string, options ...kong.Option) (*kong.Context, error) {
 	exited := false // kong goes on after a call of exit that returns
 	options = append([]kong.Option{
 		kong.Name("sigilo"),
@@ -87,7 +92,7 @@ func parse(grammar any, args []string, s streams, options ...kong.Option) (*kong
 	case exited:
 		return nil, nil
 	case err != nil:
-		return nil, usage("%w (sigilo --help shows how)", err)
+		return nil, usage("%w (%s)", err, hint)
 	}
 	return command, nil
 }

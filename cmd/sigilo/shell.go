@@ -146,9 +146,9 @@ func (a *app) typed(ctx context.Context, line string) error {
 	}
 	name, ok := strings.CutPrefix(words[0], "/")
 	if !ok {
-		return usage("a command begins with a slash: /help lists them")
+		return usage("a command begins with a slash (/help lists the commands)")
 	}
-	command, err := parse(&shellGrammar{}, append([]string{name}, words[1:]...), a.streams,
+	command, err := parse(&shellGrammar{}, append([]string{name}, words[1:]...), a.streams, "/help lists the commands",
 		kong.Name(""), kong.Description("Commands begin with a slash."))
 	if err != nil || command == nil {
 		return err

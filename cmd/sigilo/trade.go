@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -108,6 +109,15 @@ func amount(name, text string, currency auction.Currency) (auction.Amount, error
 	return v, nil
 }
 
+// inMoney words the refusal of a bid that is too low in the auction's money.
+func inMoney(err error, currency auction.Currency) error {
+	var low *auction.Refusal
+	if !errors.As(err, &low) || low.Least == 0 {
+		return err
+	}
+	return &auction.Refusal{Code: low.Code, Detail: "bid at least " + money(low.Least, currency), Least: low.Least}
+}
+
 type bidCmd struct {
 	ID     string `arg:"" help:"The auction, by its id or the beginning of it."`
 	Amount string `arg:"" help:"How much, in the auction's currency, such as 15.00."`
@@ -145,11 +155,8 @@ func (cmd *bidCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	done, err := a.send(ctx, c, prepared)
-	if least := auction.AsRefusal(err); least != nil && least.Least > 0 {
-		return refused("%w: at least %s", err, money(least.Least, currency))
-	}
 	if err != nil {
-		return err
+		return inMoney(err, currency)
 	}
 	out := placed{
 		Auction: id, Pseudonym: prepared.Pseudonym, Seq: done.Receipt.Seq, Amount: value, Currency: currency,
