@@ -85,6 +85,16 @@ func (c *Clock) Now() (auction.Time, error) {
 	}
 }
 
+// Age returns how long ago the last stamp was asked for, by the monotonic clock;
+// false if there is none yet. Past [ClockMaxAge] there is no time.
+func (c *Clock) Age() (time.Duration, bool) {
+	r := c.reading.Load()
+	if r == nil {
+		return 0, false
+	}
+	return c.elapsed() - (r.until - ClockMaxAge), true
+}
+
 // Refresh asks for stamps over a random digest and sets the clock by them. The
 // authorities made them at some moment between question and answer, so the time
 // is moved only as far as it takes to be within that span: a slow answer does

@@ -104,10 +104,16 @@ func TestClockKeepsWithinWhatAnswersProve(t *testing.T) {
 func TestClockAgeCountsFromTheQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewClock(&testStamper{back: time.Second}, nil, false)
+		if age, ok := c.Age(); ok {
+			t.Errorf("an age of %v before the first stamp", age)
+		}
 		refresh(t, c)
 		time.Sleep(ClockMaxAge - time.Second)
 		if _, err := c.Now(); err != nil {
 			t.Fatal(err)
+		}
+		if age, ok := c.Age(); !ok || age != ClockMaxAge {
+			t.Errorf("age %v %v at the end of use, want %v", age, ok, ClockMaxAge)
 		}
 		time.Sleep(time.Nanosecond)
 		_, err := c.Now()
