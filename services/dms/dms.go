@@ -158,7 +158,7 @@ func newServer(cfg Config, keys keyring, registry prometheus.Registerer, log *sl
 		ca: cfg.CA, house: cfg.House, verifier: s.checker.Verifier(),
 		http: &http.Client{}, clock: s.clock.Now, log: log,
 	}
-	return s, nil
+	return s, s.watchHealth(registry, keys)
 }
 
 // newStamper asks the time authorities of the policy for stamps.
