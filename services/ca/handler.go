@@ -45,8 +45,9 @@ func (s *server) handler() http.Handler {
 // route adds a handler, and counts what becomes of its requests under its path.
 func (s *server) route(add func(string, echo.HandlerFunc, ...echo.MiddlewareFunc) *echo.Route, path string, h echo.HandlerFunc) {
 	add(path, func(c echo.Context) error {
+		start := time.Now()
 		err := h(c)
-		s.metrics.request(path, err)
+		s.metrics.request(path, start, err)
 		return err
 	})
 }

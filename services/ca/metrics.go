@@ -20,6 +20,7 @@ const (
 // API, the codes of refusals, and the constants here.
 type metrics struct {
 	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec // endpoint
 	issued   *prometheus.CounterVec
 	crypto   *prometheus.HistogramVec
 }
@@ -31,6 +32,7 @@ func newMetrics(reg prometheus.Registerer, ends map[string]time.Time) *metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sigilo_ca_requests_total", Help: "Requests by endpoint, and ok or the code of the refusal.",
 		}, []string{"endpoint", "result"}),
+		seconds: ops.Histogram(reg, "sigilo_ca_request_seconds", "Time of a request, by endpoint.", ops.NetworkBuckets, "endpoint"),
 		issued: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sigilo_ca_issued_total", Help: "Certificates for new and for known keys, and session tokens.",
 		}, []string{"kind"}),
@@ -49,12 +51,14 @@ func newMetrics(reg prometheus.Registerer, ends map[string]time.Time) *metrics {
 	return m
 }
 
-func (m *metrics) request(endpoint string, err error) {
+// request notes a request that came at start, and how it ended.
+func (m *metrics) request(endpoint string, start time.Time, err error) {
 	result := "ok"
 	if err != nil {
 		result = string(auction.CodeOf(err))
 	}
 	m.requests.WithLabelValues(endpoint, result).Inc()
+	m.seconds.WithLabelValues(endpoint).Observe(time.Since(start).Seconds())
 }
 
 // timed measures op, which is certificate or token.
