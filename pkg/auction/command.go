@@ -1,5 +1,7 @@
 package auction
 
+import "reflect"
+
 // Kind is the kind of a signed command.
 type Kind string
 
@@ -41,6 +43,36 @@ type Command struct {
 	Chain       []Blob // the certificates, leaf first
 	CRL         uint64
 	Sealed      []byte // disclose: the sealed presentation, whose hash the command signs
+}
+
+// Check refuses, with CodeBadRequest or CodeTooLarge, a list or bid command that
+// would become an entry which no replay reads. Every Store calls it, although
+// package accept has checked all of it: such an entry would spoil its log for
+// ever.
+func (c Command) Check() error {
+	bad := Refuse(CodeBadRequest, "not a list or bid command that the rules can judge")
+	if !c.Kind.Stamped() || !isUUIDv4(string(c.Auction)) || !isUUIDv4(string(c.Pseudonym)) ||
+		!validTime(c.TS) || len(c.Tokens) > MaxAuthorities {
+		return bad
+	}
+	size := len(c.JWS)
+	for _, t := range c.Tokens {
+		size += len(t)
+	}
+	if size > MaxPrivate/2 {
+		return Refuse(CodeTooLarge, "a command with its stamps has at most %d bytes", MaxPrivate/2)
+	}
+	if c.Kind == KindBid {
+		if !c.Amount.Valid() {
+			return bad
+		}
+		return nil
+	}
+	if terms, err := ParseTerms(c.Terms); err != nil || ID(c.Pseudonym) != c.Auction ||
+		!reflect.DeepEqual(terms, c.Listing) {
+		return bad
+	}
+	return nil
 }
 
 // Accepted is a command whose certificate, signature and stamps hold. Only

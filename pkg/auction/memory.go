@@ -119,8 +119,8 @@ func (m *Memory) note(e Event) error {
 // Place implements [Store].
 func (m *Memory) Place(_ context.Context, cmd Accepted) (Answer, error) {
 	c := cmd.Command()
-	if !c.Kind.Stamped() {
-		return Answer{}, Refuse(CodeBadRequest, "only list and bid are placed")
+	if err := c.Check(); err != nil {
+		return Answer{}, err
 	}
 	now, err := m.clock()
 	if err != nil {

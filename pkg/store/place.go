@@ -11,13 +11,14 @@ import (
 
 // Place implements [auction.Store].
 func (s *Store) Place(ctx context.Context, cmd auction.Accepted) (auction.Answer, error) {
-	switch c := cmd.Command(); c.Kind {
-	case auction.KindBid:
-		return s.placeBid(ctx, c)
-	case auction.KindList:
+	c := cmd.Command()
+	if err := c.Check(); err != nil {
+		return auction.Answer{}, err
+	}
+	if c.Kind == auction.KindList {
 		return s.placeListing(ctx, c)
 	}
-	return auction.Answer{}, auction.Refuse(auction.CodeBadRequest, "only list and bid are placed")
+	return s.placeBid(ctx, c)
 }
 
 func (s *Store) placeBid(ctx context.Context, c auction.Command) (auction.Answer, error) {

@@ -79,7 +79,10 @@ func testListingRefused(t *testing.T, s *Scene) {
 		for _, spoil := range test.spoil {
 			spoil(&c)
 		}
-		_, err := s.Send(c)
+		var err error
+		c.Terms, err = c.Listing.Encode()
+		s.ok(err)
+		_, err = s.Send(c)
 		s.refused(err, test.want)
 	}
 	s.equal(len(s.Log(auction.HouseLog)), 1)
@@ -168,6 +171,32 @@ func testBidRefused(t *testing.T, s *Scene) {
 	}
 	s.equal(s.State(id).Size(), uint64(3))
 	s.Accept(s.Bid(id, "third", 2050))
+}
+
+// What would spoil its log is refused before it is judged, and not remembered.
+func testMalformed(t *testing.T, s *Scene) {
+	id := s.Listed("seller", s.Terms())
+	before := s.State(id)
+	for name, spoil := range map[string]func(*auction.Command){
+		"no amount":       func(c *auction.Command) { c.Amount = 0 },
+		"negative amount": func(c *auction.Command) { c.Amount = -1000 },
+		"big amount":      func(c *auction.Command) { c.Amount = auction.MaxAmount + 1 },
+		"no time":         func(c *auction.Command) { c.TS = 0 },
+		"late time":       func(c *auction.Command) { c.TS = 1 << 53 },
+		"pseudonym":       func(c *auction.Command) { c.Pseudonym = "x" },
+		"auction":         func(c *auction.Command) { c.Auction = "x" },
+		"stamps":          func(c *auction.Command) { c.Tokens = make([][]byte, auction.MaxAuthorities+1) },
+		"size":            func(c *auction.Command) { c.JWS = make([]byte, auction.MaxPrivate) },
+		"other kind":      func(c *auction.Command) { c.Kind = auction.KindInbox },
+	} {
+		c := s.Bid(id, "bidder", 1000)
+		spoil(&c)
+		_, err := s.Send(c)
+		if code := auction.CodeOf(err); code != auction.CodeBadRequest && code != auction.CodeTooLarge {
+			t.Errorf("%s: got %q", name, code)
+		}
+		s.equal(s.State(id), before)
+	}
 }
 
 func testTie(t *testing.T, s *Scene) {

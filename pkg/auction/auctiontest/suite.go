@@ -37,6 +37,7 @@ func Run(t *testing.T, open Factory) {
 		{"a listing is refused with the first reason", testListingRefused},
 		{"a bid gets a numbered entry and a receipt", testBid},
 		{"a bid is refused with the first reason", testBidRefused},
+		{"what would spoil its log is refused", testMalformed},
 		{"a bid that equals the highest wins by its stamp", testTie},
 		{"sixteen digits stay exact", testSixteenDigits},
 		{"sent again, a command gets its first answer", testAgain},
