@@ -21,6 +21,7 @@ type upCmd struct {
 	SimulatedTime bool   `help:"Stamp a time that the operator moves."`
 	Open          bool   `help:"Let everybody enrol under any name, without an invite."`
 	ReadyFile     string `help:"File to write once all is ready: JSON with the URLs." type:"path" placeholder:"FILE"`
+	TargetsFile   string `help:"File to write once all is ready: the services as a Prometheus finds them (file_sd_configs)." type:"path" placeholder:"FILE"`
 }
 
 func (upCmd) Help() string {
@@ -65,8 +66,10 @@ func (c *upCmd) Run(ctx context.Context, a *app) error {
 		return errors.Join(err, house.Stop())
 	}
 	err = house.Wait()
-	if c.ReadyFile != "" {
-		err = errors.Join(err, os.Remove(c.ReadyFile))
+	for _, file := range []string{c.ReadyFile, c.TargetsFile} {
+		if file != "" {
+			err = errors.Join(err, os.Remove(file))
+		}
 	}
 	if !a.globals.JSON {
 		fmt.Fprintln(a.out, "\nThe house is closed.")
@@ -76,6 +79,15 @@ func (c *upCmd) Run(ctx context.Context, a *app) error {
 
 // announce writes the ready file and says where everything is.
 func (c *upCmd) announce(house *allinone.House, a *app, dir string) error {
+	if c.TargetsFile != "" {
+		targets, err := house.Targets()
+		if err != nil {
+			return err
+		}
+		if err := writeReady(c.TargetsFile, append(targets, '\n')); err != nil {
+			return err
+		}
+	}
 	ready, err := json.MarshalIndent(house.Ready, "", "  ")
 	if err != nil {
 		return err
@@ -118,8 +130,8 @@ func (c *upCmd) describe(out io.Writer, house *allinone.House, readyFile, dir st
 	fmt.Fprintf(out, "\nFirst steps, in another terminal:\n  %s\n  sigilo list --title \"A clock\" --currency EUR --minimum 10 --closes 10m\n  sigilo items\n\nCtrl-C closes the house.\n", enrol)
 }
 
-// writeReady writes the file whole, so that whoever waits for it reads no half.
-// It holds the operator's token.
+// writeReady writes a file whole, so that whoever waits for it reads no half. The
+// ready file holds the operator's token.
 func writeReady(path string, data []byte) error {
 	tmp := path + ".new"
 	if err := os.WriteFile(tmp, data, 0o600); err != nil {

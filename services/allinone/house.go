@@ -67,6 +67,7 @@ type House struct {
 
 	cfg      Config
 	log      *slog.Logger
+	targets  []target             // where metrics are
 	embedded *miniredis.Miniredis // nil with a Redis of one's own
 	redisURL string
 	keys     string // folder
@@ -205,6 +206,7 @@ func (h *House) launch(name string, run func(onListen func(public, internal stri
 	select {
 	case at := <-listening:
 		h.Ready.Metrics = append(h.Ready.Metrics, "http://"+at.internal+"/metrics")
+		h.targets = append(h.targets, h.target(name, at.internal))
 		return at, nil
 	case err := <-ended:
 		return addresses{}, fmt.Errorf("%s did not start: %w", name, errors.Join(err, h.ctx.Err()))
@@ -265,7 +267,7 @@ func (h *House) StartReplica() (*Replica, error) {
 	}
 	ctx, stop := context.WithCancel(h.ctx)
 	r := &Replica{stop: stop, done: make(chan error, 1)}
-	at, err := h.launch(fmt.Sprintf("dms %d", n), func(onListen func(string, string)) error {
+	at, err := h.launch(fmt.Sprintf("dms%d", n), func(onListen func(string, string)) error {
 		cfg.OnListen = onListen
 		err := dms.Run(ctx, cfg)
 		r.done <- err
