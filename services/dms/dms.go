@@ -147,7 +147,7 @@ func newServer(cfg Config, keys keyring, registry prometheus.Registerer, log *sl
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	var err error
-	if s.checker, err = accept.New(cfg.House, keys.roots, s.metrics.timed); err != nil {
+	if s.checker, err = accept.New(cfg.House, keys.roots, s.observe); err != nil {
 		return nil, err
 	}
 	if s.stamper, err = s.newStamper(keys); err != nil {
@@ -175,7 +175,7 @@ func (s *server) newStamper(keys keyring) (*tsp.Client, error) {
 		if !ok {
 			return nil, fmt.Errorf("no --tsa for the policy's authority %q", a.Name())
 		}
-		s.metrics.tsaFailures.WithLabelValues(a.Name()) // seen from the start
+		s.metrics.knows(a.Name())
 		client.Endpoints = append(client.Endpoints, tsp.Endpoint{Authority: a, URL: url + "/api/timestamp"})
 	}
 	return tsp.NewClient(client)

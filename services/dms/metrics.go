@@ -82,6 +82,12 @@ func (m *metrics) zero() {
 	}
 }
 
+// knows shows the series of a time authority from the start, as zero does.
+func (m *metrics) knows(authority string) {
+	m.tsa.WithLabelValues(authority)
+	m.tsaFailures.WithLabelValues(authority)
+}
+
 // stamped notes a call to a time authority.
 func (m *metrics) stamped(authority string, d time.Duration, err error) {
 	if err != nil {
@@ -96,6 +102,14 @@ func (m *metrics) timed(op string, step func()) {
 	start := time.Now()
 	step()
 	m.crypto.WithLabelValues(op).Observe(time.Since(start).Seconds())
+}
+
+// observe is for the checker.
+func (s *server) observe(op string, step func()) {
+	s.metrics.timed(op, step)
+	if s.cfg.OnVerify != nil && (op == "command_signature" || op == "timestamp_token") {
+		s.cfg.OnVerify(op, step)
+	}
 }
 
 // handshake notes how a handshake ended. An error that is no refusal is the
