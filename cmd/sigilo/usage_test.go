@@ -32,10 +32,16 @@ func TestHelp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range parser.Model.Children {
-		exit, out, _ := sigilo(t, command.Name, "--help")
-		if exit != exitDone || !strings.Contains(out, "Example") || !strings.Contains(out, "sigilo "+command.Name) {
-			t.Errorf("%s --help: exit status %d, and it needs an example:\n%s", command.Name, exit, out)
+	commands := parser.Model.Leaves(false)
+	if len(commands) < 15 {
+		t.Fatalf("%d commands", len(commands))
+	}
+	for _, command := range commands {
+		path := strings.Fields(command.Path())
+		name := strings.Join(path, " ")
+		exit, out, _ := sigilo(t, append(path, "--help")...)
+		if exit != exitDone || !strings.Contains(out, "Example") || !strings.Contains(out, "    sigilo "+name) && !strings.Contains(out, ": sigilo "+name) {
+			t.Errorf("%s --help: exit status %d, and it needs an example:\n%s", name, exit, out)
 		}
 	}
 }
