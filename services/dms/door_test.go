@@ -1,0 +1,85 @@
+package dms
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+)
+
+func TestDoor(t *testing.T) {
+	d := newDoor(Config{MaxSessions: 3, MaxPerAddress: 2})
+	conns := []*conn{{}, {}, {}, {}}
+	steps := []struct {
+		name string
+		c    *conn
+		from string
+		want auction.Code
+	}{
+		{"first", conns[0], "192.0.2.1", ""},
+		{"second of the address", conns[1], "192.0.2.1", ""},
+		{"third of the address", conns[2], "192.0.2.1", auction.CodeRateLimited},
+		{"the same address in IPv6", conns[2], "::ffff:192.0.2.1", auction.CodeRateLimited},
+		{"another address", conns[2], "2001:db8::1", ""},
+		{"one too many", conns[3], "198.51.100.1", auction.CodeOverloaded},
+	}
+	for _, s := range steps {
+		if got := auction.CodeOf(d.enter(s.c, s.from)); got != s.want {
+			t.Fatalf("%s: %q, want %q", s.name, got, s.want)
+		}
+	}
+	d.leave(conns[0])
+	if err := d.enter(conns[3], "192.0.2.1"); err != nil {
+		t.Errorf("a place that was given back is taken: %v", err)
+	}
+	if inside := d.close(); len(inside) != 3 {
+		t.Errorf("%d inside, want 3", len(inside))
+	}
+	if got := auction.CodeOf(d.enter(conns[0], "192.0.2.9")); got != auction.CodeOverloaded {
+		t.Errorf("a closed door: %q", got)
+	}
+	for _, c := range conns[1:] {
+		d.leave(c)
+	}
+	d.wait()
+	if len(d.from) != 0 || len(d.inside) != 0 {
+		t.Error("the door remembers who has left")
+	}
+}
+
+func TestOneNetworkIsOneAddress(t *testing.T) {
+	same := [][2]string{
+		{"2001:db8::1", "2001:db8::ffff:1"}, {"192.0.2.1", "::ffff:192.0.2.1"}, {"none", ""}, {"fe80::1%eth0", "fe80::2%eth1"},
+	}
+	for _, s := range same {
+		if network(s[0]) != network(s[1]) {
+			t.Errorf("%s and %s are two", s[0], s[1])
+		}
+	}
+	if network("2001:db8::1") == network("2001:db8:0:1::1") || network("192.0.2.1") == network("192.0.2.2") {
+		t.Error("two networks are one")
+	}
+}
+
+// Only a proxy that the operator trusts says who is calling.
+func TestWhoseAddressCounts(t *testing.T) {
+	tests := []struct {
+		name, from string
+		proxies    []netip.Prefix
+		want       string
+	}{
+		{"no proxy", "192.0.2.1:1", nil, "192.0.2.1"},
+		{"trusted proxy", "10.1.2.3:1", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "203.0.113.7"},
+		{"somebody else", "192.0.2.1:1", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "192.0.2.1"},
+	}
+	for _, tt := range tests {
+		r := httptest.NewRequest(http.MethodGet, "/ws", nil)
+		r.RemoteAddr = tt.from
+		r.Header.Set("X-Forwarded-For", "203.0.113.7")
+		if got := extractor(Config{TrustedProxies: tt.proxies})(r); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
