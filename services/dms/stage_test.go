@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -96,8 +97,9 @@ func party(name string) *accept.Party {
 
 // spectator is a client in the public mode.
 type spectator struct {
-	t  *testing.T
-	ws *websocket.Conn
+	t    *testing.T
+	ws   *websocket.Conn
+	read []wire.ServerMessage // and not looked at yet
 }
 
 func (s *stage) spectator() *spectator {
@@ -108,7 +110,7 @@ func (s *stage) spectator() *spectator {
 	}
 	s.t.Cleanup(func() { ws.CloseNow() })
 	ws.SetReadLimit(wire.MaxServerFrame)
-	return &spectator{s.t, ws}
+	return &spectator{t: s.t, ws: ws}
 }
 
 func (s *spectator) send(m wire.ClientMessage) {
@@ -118,31 +120,29 @@ func (s *spectator) send(m wire.ClientMessage) {
 	}
 }
 
-// read returns the messages of the next frame, or how the connection ended.
-func (s *spectator) read() ([]wire.ServerMessage, error) {
+// next returns the next message, or how the connection ended.
+func (s *spectator) next() (wire.ServerMessage, error) {
 	s.t.Helper()
-	_, frame, err := s.ws.Read(s.t.Context())
-	if err != nil {
-		return nil, err
+	for len(s.read) == 0 {
+		_, frame, err := s.ws.Read(s.t.Context())
+		if err != nil {
+			return nil, err
+		}
+		s.read = messagesOf(s.t, frame)
 	}
-	return messagesOf(s.t, frame), nil
+	m := s.read[0]
+	s.read = s.read[1:]
+	return m, nil
 }
 
-// expect reads exactly n messages.
-func (s *spectator) expect(n int) []wire.ServerMessage {
+// expect returns the next message.
+func (s *spectator) expect() wire.ServerMessage {
 	s.t.Helper()
-	var out []wire.ServerMessage
-	for len(out) < n {
-		messages, err := s.read()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		out = append(out, messages...)
+	m, err := s.next()
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	if len(out) != n {
-		s.t.Fatalf("%d messages, want %d", len(out), n)
-	}
-	return out
+	return m
 }
 
 func messagesOf(t *testing.T, frame []byte) []wire.ServerMessage {
@@ -168,4 +168,18 @@ func (s *stage) listed(bids int) auction.ID {
 		s.Accept(s.Bid(id, fmt.Sprintf("bidder %d", i%2), auction.Amount(1000+100*i)))
 	}
 	return id
+}
+
+// newSocketServer hands over each WebSocket that it accepts.
+func newSocketServer(t *testing.T, made chan<- *websocket.Conn) *httptest.Server {
+	t.Helper()
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		made <- ws
+		<-r.Context().Done()
+	}))
 }
