@@ -80,12 +80,17 @@ func (h *house) learn(ctx context.Context, m *member, issue func(*house, []*tsp.
 	if h.policy.Simulated {
 		return auction.Refuse(auction.CodeNotAllowed, "a house of simulated time shows nothing about a real one")
 	}
-	authorities, err := accept.Authorities(h.policy, [][]byte{h.root})
+	authorities, err := h.authorities()
 	if err != nil {
 		return err
 	}
 	h.stamper, err = issue(h, authorities)
 	return err
+}
+
+// authorities are the time authorities of the policy.
+func (h *house) authorities() ([]*tsp.Authority, error) {
+	return accept.Authorities(h.policy, [][]byte{h.root})
 }
 
 // now is about the house's time.

@@ -50,6 +50,8 @@ type LoadConfig struct {
 
 	Metrics  string    // address to show the generator's metrics at; "" for none
 	Progress io.Writer // nil discards
+
+	stamper *benchStamper // the one of the files above, or of a house of our own
 }
 
 func (c LoadConfig) check() error {
@@ -133,13 +135,14 @@ func prepare(ctx, links context.Context, cfg LoadConfig, m *metrics) (*traffic, 
 	if err != nil {
 		return nil, err
 	}
-	issue := askAuthorities
 	if cfg.StampKey != "" {
-		stamper, err := newBenchStamper(cfg.StampKey, cfg.StampCertificate)
-		if err != nil {
+		if cfg.stamper, err = newBenchStamper(cfg.StampKey, cfg.StampCertificate); err != nil {
 			return nil, err
 		}
-		issue = stamper.use
+	}
+	issue := askAuthorities
+	if cfg.stamper != nil {
+		issue = cfg.stamper.use
 	}
 	fmt.Fprintf(cfg.Progress, "%d participants enrol and connect\n", cfg.Participants+sellers)
 	members, err := join(ctx, h, cfg.Participants+sellers, "load-"+strings.ToLower(rand.Text()[:10]))

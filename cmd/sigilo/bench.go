@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"strings"
 	"time"
 
@@ -15,7 +16,44 @@ import (
 // benchCmd holds the benchmarks: sigilo bench NAME.
 type benchCmd struct {
 	Load benchLoadCmd `cmd:"" help:"Put a house of your own under load."`
+	Bid  benchBidCmd  `cmd:"" help:"Measure what a bid costs the DMS, against the floor of its cryptography."`
+	DMS  benchDMSCmd  `cmd:"" name:"dms" hidden:"" help:"The replica of bench bid, in a process of its own."`
 }
+
+type benchBidCmd struct {
+	Redis        string        `help:"URL of an empty Redis to use instead of starting one; what it holds stays there." placeholder:"URL"`
+	Participants int           `help:"Bidders, each over a connection of its own." default:"128"`
+	Auctions     int           `help:"Auctions that they bid in, in turn." default:"1000"`
+	Duration     time.Duration `help:"Of each of the two measures." default:"10s"`
+	Warmup       time.Duration `help:"Before them." default:"3s"`
+	CPUProfile   string        `name:"cpu-profile" help:"File for a CPU profile of the DMS while it is saturated." type:"path" placeholder:"FILE"`
+}
+
+func (benchBidCmd) Help() string {
+	return `It starts a house of its own on this machine: a redis-server whose writes are on disk
+before they are answered, and the DMS in a process of its own. First the DMS gets as many
+bids as it takes, then half as many. Needs Linux and redis-server.
+
+Example: sigilo bench bid --json`
+}
+
+// Run measures a bid.
+func (c *benchBidCmd) Run(ctx context.Context, a *app) error {
+	program, err := os.Executable()
+	if err != nil {
+		return local("find this program: %w", err)
+	}
+	result, err := bench.Bid(ctx, bench.BidConfig{
+		DMS: []string{program, "bench", "dms"}, RedisURL: c.Redis, Participants: c.Participants, Auctions: c.Auctions,
+		Duration: c.Duration, Warmup: c.Warmup, Profile: c.CPUProfile, Progress: a.err,
+	})
+	return a.report(result, err)
+}
+
+type benchDMSCmd struct{}
+
+// Run runs a replica that bench bid asks about itself.
+func (benchDMSCmd) Run(ctx context.Context, a *app) error { return bench.RunDMS(ctx, a.in, a.out) }
 
 type benchLoadCmd struct {
 	House            string        `help:"House file, or the ready file of a house that is up, whose operator's token then makes the invites." type:"path" required:"" env:"SIGILO_BENCH_HOUSE" placeholder:"FILE"`

@@ -35,6 +35,11 @@ type Config struct {
 	// OnFrame, if set, sees the plaintext of every frame that clients sent, so
 	// that the demo and tests can search it for names. No flag sets it.
 	OnFrame func(plaintext []byte) `kong:"-"`
+	// OnVerify, if set, gets the verification of a command's signature and that of
+	// its stamps, by their op in sigilo_crypto_seconds, after each was done. A
+	// benchmark repeats some of them to time what no replica can do without. It
+	// is called concurrently. No flag sets it.
+	OnVerify func(op string, again func()) `kong:"-"`
 	// Log takes the log; nil writes JSON to the standard output.
 	Log *slog.Logger `kong:"-"`
 	// OnListen is called once with the public and the internal address.

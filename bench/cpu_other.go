@@ -1,0 +1,14 @@
+//go:build !linux
+
+package bench
+
+import (
+	"errors"
+	"time"
+)
+
+var errLinux = errors.New("CPU times are measured on Linux alone")
+
+func threadCPU(func()) (time.Duration, error) { return 0, errLinux }
+func processCPU() (time.Duration, error)      { return 0, errLinux }
+func cpuOf(int) (time.Duration, error)        { return 0, errLinux }
