@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +20,7 @@ func TestKilledRedisLosesNothing(t *testing.T) {
 	clock := auctiontest.NewClock()
 	replicas := []auctiontest.Backend{open(t, server.URL(), clock.Now), open(t, server.URL(), clock.Now)}
 	s := auctiontest.NewScene(t, t.Name(), replicas[0], clock)
-	var answered atomic.Int64
+	answered := make(chan struct{}, bidders*bids)
 	var running sync.WaitGroup
 	logs := make([][]auction.Entry, bidders)
 	ids := make([]auction.ID, bidders)
@@ -39,18 +38,26 @@ func TestKilledRedisLosesNothing(t *testing.T) {
 					return
 				}
 				logs[i] = append(logs[i], a.Entry)
-				answered.Add(1)
+				answered <- struct{}{}
 			}
 		})
 	}
-	for i := range int64(kills) {
-		for answered.Load() < (i+1)*bidders*bids/(kills+1) && !t.Failed() {
-			time.Sleep(time.Millisecond) // the moment does not matter
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	for range kills {
+		for range bidders * bids / (kills + 1) {
+			select {
+			case <-answered:
+			case <-ended: // early, as a bidder failed
+			}
 		}
 		server.Kill()
 		server.Restart()
 	}
-	running.Wait()
+	<-ended
 	if t.Failed() {
 		return
 	}
@@ -103,5 +110,70 @@ func TestUnknownResult(t *testing.T) {
 	if err != nil || a.Entry.Seq != 3 {
 		t.Fatalf("sent again: number %d, %v", a.Entry.Seq, err)
 	}
+	s.CheckLogs()
+}
+
+// A call that stood still for longer than it may be old is not committed when
+// Redis comes to it, and the caller may send again.
+func TestStaleCallIsNotCommitted(t *testing.T) {
+	server := storetest.StartRedis(t)
+	clock := auctiontest.NewClock()
+	s := auctiontest.NewScene(t, t.Name(), open(t, server.URL(), clock.Now), clock)
+	id := s.Listed("seller", s.Terms())
+	first, bid := s.Bid(id, "bidder", 1000), s.Bid(id, "bidder", 2000)
+	s.Accept(first)
+	if err := client(t, server.URL()).Do(t.Context(), "CLIENT", "PAUSE", "2200", "WRITE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Send(bid); !auction.CodeOf(err).Temporary() {
+		t.Errorf("got %v", err)
+	}
+	if size := s.State(id).Size(); size != 2 {
+		t.Errorf("%d entries, want the listing and the first bid", size)
+	}
+	if a, err := sendUntilKnown(t.Context(), s.Backend, bid); err != nil || a.Entry.Seq != 3 {
+		t.Errorf("sent again: number %d, %v", a.Entry.Seq, err)
+	}
+}
+
+// A Redis whose memory is full takes nothing, and loses nothing.
+func TestFullRedis(t *testing.T) {
+	server := storetest.StartRedis(t)
+	clock := auctiontest.NewClock()
+	s := auctiontest.NewScene(t, t.Name(), open(t, server.URL(), clock.Now), clock)
+	id := s.Listed("seller", s.Terms())
+	first, bid := s.Bid(id, "bidder", 1000), s.Bid(id, "bidder", 2000)
+	s.Accept(first)
+	keys := client(t, server.URL())
+	if err := keys.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Send(bid); auction.CodeOf(err) != auction.CodeUnavailable {
+		t.Errorf("got %v", err)
+	}
+	s.CheckLogs()
+	if err := keys.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.Accept(bid)
+	s.CheckLogs()
+}
+
+// Calls that are too big for one pipeline together go in several.
+func TestBigCalls(t *testing.T) {
+	clock := auctiontest.NewClock()
+	s := auctiontest.NewScene(t, t.Name(), open(t, storetest.StartRedis(t).URL(), clock.Now), clock)
+	id := s.Listed("seller", s.Terms())
+	var running sync.WaitGroup
+	for i := range 60 {
+		c := s.Bid(id, "bidder", auction.Amount(1000+50*i))
+		c.JWS = append(c.JWS, make([]byte, 30_000)...)
+		running.Go(func() {
+			if _, err := s.Send(c); err != nil && auction.CodeOf(err) != auction.CodeBidTooLow {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
 	s.CheckLogs()
 }

@@ -162,8 +162,8 @@ func (s *Store) Mine(ctx context.Context, p auction.Participant) ([]auction.ID, 
 func (s *Store) Due(ctx context.Context, before auction.Time) ([]auction.ID, error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	members, err := s.client.ZRangeByScore(bounded, s.keys(auction.HouseLog).due, &redis.ZRangeBy{
-		Min: "-inf", Max: "(" + text(before), Count: maxDue,
+	members, err := s.client.ZRangeArgs(bounded, redis.ZRangeArgs{
+		Key: s.keys(auction.HouseLog).due, ByScore: true, Start: "-inf", Stop: "(" + text(before), Count: maxDue,
 	}).Result()
 	if err != nil {
 		return nil, s.failed(ctx, "read what is due", err)

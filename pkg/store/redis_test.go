@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/auction/auctiontest"
@@ -115,7 +116,8 @@ func TestOpenChecksRedis(t *testing.T) {
 func TestRedisAway(t *testing.T) {
 	server := storetest.StartRedis(t)
 	clock := auctiontest.NewClock()
-	b := open(t, server.URL(), clock.Now)
+	var logged bytes.Buffer
+	b := openLogged(t, server.URL(), clock.Now, slog.New(slog.NewTextHandler(&logged, nil)))
 	s := auctiontest.NewScene(t, t.Name(), b, clock)
 	id := s.Listed("seller", s.Terms())
 	bid := s.Bid(id, "bidder", 1000)
@@ -132,4 +134,31 @@ func TestRedisAway(t *testing.T) {
 	if a, err := sendUntilKnown(t.Context(), b, bid); err != nil || a.Entry.Seq != 2 {
 		t.Errorf("number %d, %v", a.Entry.Seq, err)
 	}
+	if err := b.Stop(); err != nil {
+		t.Error(err)
+	}
+	for _, secret := range []string{string(bid.JWS), string(bid.Pseudonym), bid.Participant.String(), bid.Digest.String()} {
+		if strings.Contains(logged.String(), secret) {
+			t.Errorf("the log shows %q", secret)
+		}
+	}
+	if logged.Len() == 0 {
+		t.Error("the log shows nothing")
+	}
+}
+
+func TestStopEndsEverything(t *testing.T) {
+	server := storetest.StartRedis(t)
+	before := goleak.IgnoreCurrent()
+	clock := auctiontest.NewClock()
+	b := openStore(t, server.URL(), clock.Now)
+	s := auctiontest.NewScene(t, t.Name(), b, clock)
+	id := s.Listed("seller", s.Terms())
+	s.Watch(auction.LogID(id), func() {})()
+	bid := s.Bid(id, "bidder", 1000)
+	stop(t, b)
+	if _, err := s.Send(bid); auction.CodeOf(err) != auction.CodeUnavailable {
+		t.Errorf("after the end: %v", err)
+	}
+	goleak.VerifyNone(t, before)
 }

@@ -50,6 +50,7 @@ type Store struct {
 	queue   chan *call
 	ctx     context.Context // ends with Stop
 	cancel  context.CancelFunc
+	stop    func() error  // what Stop does, once
 	stopped chan struct{} // closed when the writers have ended
 	running sync.WaitGroup
 }
@@ -103,6 +104,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		metrics: newMetrics(o.Registerer, queue), queue: queue,
 		ctx: running, cancel: cancel, stopped: make(chan struct{}),
 	}
+	s.stop = sync.OnceValue(s.shutDown)
 	for i := range writers {
 		w := &writer{
 			client: client, queue: s.queue, clock: o.Clock, signer: o.Signer,
@@ -117,8 +119,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // Stop answers what was sent, refuses the rest with CodeUnavailable, and closes
-// the connections.
-func (s *Store) Stop() error {
+// the connections. Stopping again does nothing.
+func (s *Store) Stop() error { return s.stop() }
+
+func (s *Store) shutDown() error {
 	s.cancel()
 	pubsub := s.feed.pubsub.Close()
 	s.running.Wait()
