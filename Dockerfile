@@ -1,0 +1,29 @@
+# One image a program: docker build --build-arg SERVICE=dms --tag sigilo-dms:VERSION .
+#
+# The build stage makes all programs, so that the images after the first are
+# quick. It runs on the builder's own platform and compiles for the target's.
+FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN --mount=type=cache,target=/go/pkg/mod go mod download
+COPY cmd cmd
+COPY pkg pkg
+COPY services services
+COPY bench* bench/
+ARG TARGETOS=linux TARGETARCH VERSION=devel
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
+    -ldflags "-s -w -X github.com/sigilo/sigilo/pkg/ops.version=$VERSION" -o /out/ ./cmd/...
+
+# Certificate authorities, /tmp and a user; no shell and no package manager.
+FROM gcr.io/distroless/static-debian12:nonroot
+ARG SERVICE VERSION=devel REVISION=unknown
+LABEL org.opencontainers.image.title="sigilo-$SERVICE" \
+      org.opencontainers.image.description="Sigilo, an auction house that cannot see who you are: $SERVICE" \
+      org.opencontainers.image.source="https://github.com/sigilo/sigilo" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+COPY --from=build /out/$SERVICE /program
+USER 65532:65532
+ENTRYPOINT ["/program"]
