@@ -4,7 +4,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 .PHONY: help
 help: ## List these targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Hold a whole auction on this machine and tell its story.
@@ -13,6 +13,10 @@ demo: ## Hold a whole auction on this machine and tell its story.
 .PHONY: up
 up: ## Run all services in one process until Ctrl-C.
 	go run ./cmd/sigilo up
+
+.PHONY: up-metrics
+up-metrics: ## The same with a Prometheus that measures it.
+	scripts/up-metrics.sh
 
 .PHONY: test
 test: ## Install what tests need where it is missing, then run every check of the code.

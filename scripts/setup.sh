@@ -9,6 +9,7 @@ declare -A package=(
   [gcc]=build-essential # the race detector
   [openssl]=openssl
   [redis-server]=redis-server
+  [prometheus]=prometheus # with promtool; where systemd runs, it also starts a server on port 9090
 )
 
 missing=()
