@@ -29,7 +29,8 @@ func (c *Client) loadHouseLog() error {
 	for line := range bytes.Lines(data) {
 		var e wire.Entry
 		if !bytes.HasSuffix(line, []byte("\n")) {
-			break // a crash cut the last one short: it is fetched again
+			// A crash cut the last one short: it is fetched again, in its place.
+			return os.Truncate(filepath.Join(c.profile.dir, "house.log"), int64(len(data)-len(line)))
 		}
 		if err := wire.Unmarshal(bytes.TrimSuffix(line, []byte("\n")), &e); err != nil {
 			return err
