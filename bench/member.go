@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +22,9 @@ type member struct {
 	*person
 	house *house
 	url   string // of the replica
+	index int    // among all of the run
+
+	bids atomic.Uint64 // so far
 
 	mu   sync.Mutex // one connection attempt at a time
 	link *link
@@ -52,6 +56,16 @@ func (m *member) request(ctx context.Context, build func(id uint32) wire.ClientM
 		return nil, err
 	}
 	return l.request(ctx, build)
+}
+
+// lotsEach is in how many auctions one participant bids: like people, they come
+// back to the same few.
+const lotsEach = 8
+
+// turn is the number of the lot that the member bids in next: members share few
+// lots where there are many, and all where there are few.
+func (m *member) turn() int {
+	return m.index*lotsEach + int(m.bids.Add(1)%lotsEach)
 }
 
 // sign signs a command for the house.
@@ -94,7 +108,7 @@ func join(ctx context.Context, h *house, count int, prefix string) ([]*member, e
 			if err != nil {
 				return err
 			}
-			members[i] = &member{person: p, house: h, url: h.replicas[i%len(h.replicas)]}
+			members[i] = &member{person: p, house: h, url: h.replicas[i%len(h.replicas)], index: i}
 			_, err = members[i].connected(ctx)
 			return err
 		})

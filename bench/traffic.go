@@ -36,7 +36,6 @@ type traffic struct {
 	metrics *metrics
 	every   uint64 // of so many receipts one is checked fully; 0: none
 
-	turn   atomic.Uint64 // of member and lot
 	placed atomic.Uint64 // receipts so far, to choose the ones that are checked
 	first  atomic.Pointer[error]
 }
@@ -140,7 +139,7 @@ func (t *traffic) bid(m *member, due time.Time, sum *tally) string {
 	defer cancel()
 	t.metrics.inFlight.Inc()
 	defer t.metrics.inFlight.Dec()
-	l := t.lots[t.turn.Add(1)%uint64(len(t.lots))]
+	l := t.lots[m.turn()%len(t.lots)]
 	done, err := t.place(ctx, m, l)
 	if err != nil {
 		t.refused(ctx, m, l, err)
