@@ -31,6 +31,7 @@ type Config struct {
 	MaxPerAddress  int            `name:"max-per-address" help:"Of these, connections from one address, those that are still shaking hands included. 0 is no limit." default:"200"`
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8. Without one, the connection's own address counts."`
 	DrainTime      time.Duration  `name:"drain-time" help:"Over how long the goodbyes are spread when the replica stops. 20s in Kubernetes." default:"1s"`
+	Peers          string         `help:"DNS name whose addresses are those of all replicas, such as that of a headless Service. With it a replica that holds more than its share of the sessions lets some go."`
 
 	// OnFrame, if set, sees the plaintext of every frame that clients sent, so
 	// that the demo and tests can search it for names. No flag sets it.

@@ -227,6 +227,7 @@ func (s *server) background(ctx context.Context, keys keyring) error {
 	group.Go(func() error { return s.mail.run(ctx) })
 	group.Go(func() error { return closer.run(ctx) })
 	group.Go(func() error { return s.adopt(ctx, keys.policy) })
+	group.Go(func() error { return s.rebalance(ctx) })
 	return group.Wait()
 }
 
