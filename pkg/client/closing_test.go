@@ -1,0 +1,249 @@
+package client_test
+
+import (
+	"crypto/sha256"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/client"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+// sold is an auction that has closed, with what the house knows of it.
+type sold struct {
+	id             auction.ID
+	seller, winner person
+	loser          person
+	losing         client.Placed
+	leaves         []auction.Hash // of the public log
+	forSeller      wire.Message   // that it closed, as the house tells it
+	forWinner      wire.Message
+}
+
+// sale holds an auction to its close.
+func sale(t *testing.T) sold {
+	t.Helper()
+	s := sold{seller: enrol(t), winner: enrol(t), loser: enrol(t)}
+	s.id = s.seller.list(t)
+	s.losing = must(s.loser.Bid(within(t), s.id, 1000))(t)
+	must(s.winner.Bid(within(t), s.id, 1500))(t)
+	f := must(s.loser.Follow(within(t), auction.LogID(s.id)))(t)
+	advance(t, 2*time.Minute)
+	wantEvents(t, f, auction.SomeoneListed, auction.SomeoneBid, auction.SomeoneBid, auction.AuctionClosed)
+	bundle := must(evidence.ParseBundle(must(s.loser.Evidence(within(t), s.id, evidence.Public))(t)))(t)
+	for _, e := range bundle.Entries {
+		s.leaves = append(s.leaves, e.Leaf())
+	}
+	s.forSeller, s.forWinner = only(t, s.seller.Client), only(t, s.winner.Client)
+	return s
+}
+
+// only returns the one message of an inbox.
+func only(t *testing.T, c *client.Client) wire.Message {
+	t.Helper()
+	messages := must(c.Inbox(within(t)))(t)
+	if len(messages) != 1 {
+		t.Fatalf("%d messages", len(messages))
+	}
+	return messages[0]
+}
+
+// copied returns a message whose parts can be changed.
+func copied(m wire.Message) wire.Message {
+	record, counterpart := *m.Close, *m.Counterpart
+	counterpart.Private = append(auction.Blob(nil), counterpart.Private...)
+	counterpart.Salt = append(auction.Blob(nil), counterpart.Salt...)
+	m.Close, m.Counterpart = &record, &counterpart
+	m.Proof = append([]auction.Hash(nil), m.Proof...)
+	return m
+}
+
+// counterpartOf is a command as the house would show it to the other side.
+func counterpartOf(t *testing.T, p person, placed client.Placed) *wire.Counterpart {
+	t.Helper()
+	chain := must(identity.LoadChain(filepath.Join(p.dir, "chain.pem")))(t)
+	out := &wire.Counterpart{Event: placed.Event, Commitment: placed.Commitment, Salt: placed.Salt, Private: placed.Private}
+	for _, der := range chain {
+		out.Chain = append(out.Chain, der)
+	}
+	return out
+}
+
+// A house that tells of another close than the log holds is believed nothing:
+// another winner, another disclosure key, other stamps, another outcome.
+func TestFalseClose(t *testing.T) {
+	s := sale(t)
+	// The house's own accomplice signs what the winner is to take for the listing.
+	accomplice := must(identity.LoadKey(filepath.Join(s.loser.dir, "key.pem")))(t)
+	swapKey := func(t *testing.T, c *wire.Counterpart, cheat func(*auction.Private, []byte)) {
+		private := must(auction.ParsePrivate(c.Private))(t)
+		cmd := must(wire.ParseCommand(private.JWS))(t).Command
+		cmd.DisclosureKey = must(wire.ParseCommand([]byte(s.losing.Prepared.JWS)))(t).DisclosureKey
+		cheat(&private, must(wire.Sign(accomplice, private.Certificate, cmd, nil))(t))
+		c.Private = private.Encode()
+	}
+	tests := []struct {
+		name string
+		to   person
+		lie  func(*testing.T, *wire.Message)
+	}{
+		{"another winner", s.seller, func(t *testing.T, m *wire.Message) {
+			winner := must(auction.ParseEvent([]byte(m.Close.Event)))(t).Winner
+			m.Close.Event = changed(t, m.Close.Event, string(winner), string(s.losing.Prepared.Pseudonym))
+			m.Close.Event = changed(t, m.Close.Event, `"amount":1500`, `"amount":1000`)
+			m.Counterpart = counterpartOf(t, s.loser, s.losing)
+			m.Proof = must(evidence.ProveInclusion(s.leaves, s.losing.Receipt.Seq, uint64(len(s.leaves))-1))(t)
+		}},
+		{"the loser's command for the winner's", s.seller, func(t *testing.T, m *wire.Message) {
+			m.Counterpart = counterpartOf(t, s.loser, s.losing)
+			m.Proof = must(evidence.ProveInclusion(s.leaves, s.losing.Receipt.Seq, uint64(len(s.leaves))-1))(t)
+		}},
+		{"another disclosure key", s.winner, func(t *testing.T, m *wire.Message) {
+			swapKey(t, m.Counterpart, func(p *auction.Private, jws []byte) { p.JWS = jws })
+		}},
+		{"another disclosure key, committed to anew", s.winner, func(t *testing.T, m *wire.Message) {
+			swapKey(t, m.Counterpart, func(p *auction.Private, jws []byte) { p.JWS = jws })
+			m.Counterpart.Commitment = auction.Commit(m.Counterpart.Salt, m.Counterpart.Private)
+		}},
+		{"another amount", s.seller, func(t *testing.T, m *wire.Message) {
+			m.Close.Event = changed(t, m.Close.Event, `"amount":1500`, `"amount":1501`)
+		}},
+		{"stamps over something else", s.seller, func(t *testing.T, m *wire.Message) {
+			event := must(auction.ParseEvent([]byte(m.Close.Event)))(t)
+			event.Stamps = s.losing.Prepared.Stamps
+			m.Close.Event = string(event.Encode())
+		}},
+		{"a shorter log", s.seller, func(t *testing.T, m *wire.Message) {
+			event := must(auction.ParseEvent([]byte(m.Close.Event)))(t)
+			event.Seq--
+			event.Head.Size--
+			m.Close.Event = string(event.Encode())
+		}},
+		{"the other role", s.winner, func(_ *testing.T, m *wire.Message) { m.Role = wire.RoleSeller }},
+		{"not sold", s.seller, func(_ *testing.T, m *wire.Message) {
+			m.Outcome, m.Counterpart, m.Proof = auction.Unsold, nil, nil
+		}},
+		{"a proof that proves nothing", s.seller, func(_ *testing.T, m *wire.Message) { m.Proof[0][0] ^= 1 }},
+		{"another salt", s.winner, func(_ *testing.T, m *wire.Message) { m.Counterpart.Salt[0] ^= 1 }},
+		{"the certificate of somebody else", s.winner, func(t *testing.T, m *wire.Message) {
+			m.Counterpart.Chain = counterpartOf(t, s.loser, s.losing).Chain
+		}},
+		{"a sale to somebody who did not take part", s.loser, func(*testing.T, *wire.Message) {}},
+		{"another auction", s.seller, func(_ *testing.T, m *wire.Message) { m.Auction = auction.ID(uuid.NewString()) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := copied(s.forWinner)
+			if tt.to.name == s.seller.name {
+				m = copied(s.forSeller)
+			}
+			tt.lie(t, &m)
+			closing, err := tt.to.Closed(within(t), m)
+			if code := auction.CodeOf(err); code == "" || code == auction.CodeInternal || code.Temporary() {
+				t.Fatalf("believed %+v, error %v", closing, err)
+			}
+			if kept := must(tt.to.Profile().Closings())(t); len(kept) != 0 {
+				t.Fatalf("kept %+v", kept)
+			}
+			wantCode(t, tt.to.Disclose(within(t), s.id, nil), auction.CodeNoDisclosure)
+		})
+	}
+	// What the house told truly is still there, and is believed.
+	for _, p := range []person{s.seller, s.winner} {
+		closing := must(p.Closed(within(t), only(t, p.Client)))(t)
+		if closing.Amount != 1500 || closing.Outcome != auction.Sold {
+			t.Fatalf("closed %+v", closing)
+		}
+		if messages := must(p.Inbox(within(t)))(t); len(messages) != 0 {
+			t.Fatalf("%d messages after they were acknowledged", len(messages))
+		}
+	}
+}
+
+// Each side reads what the other sealed, and nothing that was put in its place.
+func TestDisclosure(t *testing.T) {
+	s := sale(t)
+	must(s.seller.Closed(within(t), s.forSeller))(t)
+	must(s.winner.Closed(within(t), s.forWinner))(t)
+	check(t, s.seller.Disclose(within(t), s.id, []string{"email"}))
+	if messages := must(s.winner.Inbox(within(t)))(t); len(messages) != 0 {
+		t.Fatal("the winner reads the seller before it has disclosed")
+	}
+	check(t, s.winner.Disclose(within(t), s.id, nil))
+	toSeller, toWinner := only(t, s.seller.Client), only(t, s.winner.Client)
+
+	tests := []struct {
+		name string
+		m    func(wire.Message) wire.Message
+	}{
+		{"other ciphertext", func(m wire.Message) wire.Message {
+			m.Sealed = append(auction.Blob(nil), m.Sealed...)
+			m.Sealed[0] ^= 1
+			return m
+		}},
+		{"one's own disclosure", func(m wire.Message) wire.Message {
+			m.JWS, m.Sealed = toSeller.JWS, toSeller.Sealed
+			return m
+		}},
+		{"ciphertext that somebody else signed", func(m wire.Message) wire.Message {
+			key := must(identity.LoadKey(filepath.Join(s.loser.dir, "key.pem")))(t)
+			cmd := must(wire.ParseCommand([]byte(m.JWS)))(t)
+			m.Sealed = auction.Blob("junk")
+			cmd.Sealed = sha256.Sum256(m.Sealed)
+			m.JWS = string(must(wire.Sign(key, cmd.Thumbprint, cmd.Command, nil))(t))
+			return m
+		}},
+		{"junk that the counterpart signed", func(m wire.Message) wire.Message {
+			key := must(identity.LoadKey(filepath.Join(s.seller.dir, "key.pem")))(t)
+			cmd := must(wire.ParseCommand([]byte(m.JWS)))(t)
+			m.Sealed = auction.Blob("junk, which does not open")
+			cmd.Sealed = sha256.Sum256(m.Sealed)
+			m.JWS = string(must(wire.Sign(key, cmd.Thumbprint, cmd.Command, nil))(t))
+			return m
+		}},
+		{"a bid for a disclosure", func(m wire.Message) wire.Message {
+			m.JWS = s.losing.Prepared.JWS
+			return m
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := s.winner.Opened(within(t), tt.m(toWinner))
+			wantCode(t, err, auction.CodeBadSignature)
+			if closing := must(s.winner.Closing(s.id))(t); closing.Theirs != nil {
+				t.Fatalf("kept %v", closing.Theirs)
+			}
+		})
+	}
+
+	closing := must(s.winner.Opened(within(t), toWinner))(t)
+	if closing.Theirs["username"] != s.seller.name || closing.Theirs["email"] != s.seller.name+"@example.org" {
+		t.Fatalf("the winner reads %v", closing.Theirs)
+	}
+	closing = must(s.seller.Opened(within(t), toSeller))(t)
+	if closing.Theirs["username"] != s.winner.name || len(closing.Theirs) != 1 {
+		t.Fatalf("the seller reads %v: the winner chose to say its name alone", closing.Theirs)
+	}
+	if len(closing.Disclosed) != 2 {
+		t.Fatalf("the seller disclosed %v", closing.Disclosed)
+	}
+	if messages := must(s.winner.Inbox(within(t)))(t); len(messages) != 0 {
+		t.Fatalf("%d messages after they were acknowledged", len(messages))
+	}
+}
+
+// Nobody but the parties of a sale discloses, and nothing before they know of it.
+func TestDiscloseNothing(t *testing.T) {
+	s := sale(t)
+	for _, p := range []person{s.seller, s.loser} {
+		wantCode(t, p.Disclose(within(t), s.id, nil), auction.CodeNoDisclosure)
+	}
+	_, err := s.loser.Opened(within(t), wire.Message{Auction: s.id, Message: auction.MessageDisclosure})
+	wantCode(t, err, auction.CodeNoDisclosure)
+}
