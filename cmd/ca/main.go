@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/sigilo/sigilo/pkg/ops"
 	"github.com/sigilo/sigilo/services/ca"
@@ -30,7 +29,7 @@ func run(ctx context.Context, args []string) error {
 		command, args = args[0], args[1:]
 	}
 	if command == "bootstrap" {
-		return bootstrap(args)
+		return bootstrap(ctx, args)
 	}
 	program := ops.Program{
 		Name:        "ca",
@@ -43,24 +42,4 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	return ca.Run(ctx, cfg)
-}
-
-func bootstrap(args []string) error {
-	program := ops.Program{
-		Name:        "ca bootstrap",
-		Description: "Makes the keys and certificates that a house lacks in a folder. It never replaces one.",
-		Example:     "ca bootstrap --house demo --dir keys --authorities tsa1,tsa2,tsa3",
-	}
-	var cfg struct {
-		Dir           string   `help:"Folder for the files; secrets in it are for its owner alone." type:"path" default:"keys"`
-		House         string   `help:"Id of the house." required:""`
-		Authorities   []string `help:"Names of its time authorities." required:""`
-		SimulatedTime bool     `name:"simulated-time" help:"Make the time authorities' keys for simulated time."`
-	}
-	if err := program.Parse(&cfg, args); err != nil {
-		return err
-	}
-	return ca.Bootstrap(cfg.Dir, ca.BootstrapConfig{
-		House: cfg.House, Authorities: cfg.Authorities, SimulatedTime: cfg.SimulatedTime, Now: time.Now(),
-	})
 }

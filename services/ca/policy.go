@@ -22,7 +22,7 @@ func (m *maker) makePolicy() {
 		p := auction.DefaultPolicy(m.cfg.House)
 		p.Roots = []auction.Hash{sha256.Sum256(root[0])}
 		p.LogKey = strings.TrimSpace(string(log.Data))
-		p.Quorum = 2*((len(m.cfg.Authorities)-1)/3) + 1
+		p.Quorum = quorumOf(len(m.cfg.Authorities))
 		p.Simulated = m.cfg.SimulatedTime
 		oid := tsp.RealTime
 		if p.Simulated {
@@ -50,3 +50,6 @@ func (m *maker) makePolicy() {
 		m.err = fmt.Errorf("check %s: it is of another house, or of another kind of time", FilePolicy)
 	}
 }
+
+// quorumOf returns how many of n time authorities must stamp.
+func quorumOf(n int) int { return 2*((n-1)/3) + 1 }
