@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,7 +35,7 @@ func TestHelp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commands := parser.Model.Leaves(false)
+	commands := parser.Model.Leaves(true) // without those that are hidden
 	if len(commands) < 15 {
 		t.Fatalf("%d commands", len(commands))
 	}
@@ -89,6 +92,23 @@ func TestUsage(t *testing.T) {
 	right := list("--currency", "EUR", "--minimum", "90071992547409.91", "--closes", "2026-10-05T18:00:00Z")
 	if exit, _, err := sigilo(t, right...); exit != exitLocal || !strings.Contains(err, "holds no profile") {
 		t.Errorf("%q: exit status %d, error %q", right, exit, err)
+	}
+}
+
+// Without a profile every command says how to make one, and makes nothing.
+func TestWithoutProfile(t *testing.T) {
+	for _, args := range [][]string{
+		{"items"}, {"my-items"}, {"my-bids"}, {"item", "3f2a91c0"}, {"bid", "3f2a91c0-0000-4000-8000-000000000000", "15"},
+		{"watch"}, {"watch", "3f2a91c0"}, {"inbox"}, {"disclose", "3f2a91c0"}, {"evidence", "3f2a91c0", "-o", "file"},
+		{"doctor"}, {"logout"}, {"logout", "--forget"}, {"shell"},
+	} {
+		exit, out, err := sigilo(t, args...)
+		if exit != exitLocal || out != "" || !strings.Contains(err, "holds no profile: make one with sigilo enroll --house FILE") {
+			t.Errorf("%q: exit status %d, printed %q, error %q", args, exit, out, err)
+		}
+		if _, err := os.Stat(os.Getenv("SIGILO_PROFILE")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%q: something was made: %v", args, err)
+		}
 	}
 }
 
