@@ -34,6 +34,7 @@ type root struct {
 	Logout   logoutCmd   `cmd:"" help:"Remove the certificate and the credential from the profile."`
 	Shell    shellCmd    `cmd:"" help:"Work with the house interactively."`
 	Demo     demoCmd     `cmd:"" help:"Hold a whole auction on this machine, and tell it as a story."`
+	Trial    trialCmd    `cmd:"" help:"Hold a short auction in a house that is up, and check all that it says."`
 	Up       upCmd       `cmd:"" help:"Run a whole auction house on this machine."`
 	Bench    benchCmd    `cmd:"" help:"Measure a house of your own."`
 }
