@@ -9,6 +9,7 @@ package ca
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
@@ -42,7 +43,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	people, err := registry.Open(ctx, cfg.Registry)
+	people, err := registry.Open(ctx, cfg.Registry, cmp.Or(cfg.MaxKeys, defaultMaxKeys))
 	if err != nil {
 		return err
 	}
@@ -54,6 +55,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	err = ops.Serve(ctx, ops.Server{
 		Config: cfg.Config, Handler: s.handler(), Registry: metrics, Log: log, Ready: s.ready,
+		Background: s.retire,
 		OnListen: func(public, internal net.Addr) {
 			if cfg.OnListen != nil {
 				cfg.OnListen(public.String(), internal.String())

@@ -2,6 +2,7 @@ package ca
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/ops"
+	"github.com/sigilo/sigilo/services/ca/registry"
 )
 
 // Modes of enrolment.
@@ -35,6 +37,9 @@ type Config struct {
 	Mode       string `help:"Who may enrol: invite (whoever has an operator's code) or open (everybody, under any name)." enum:"invite,open" default:"invite"`
 	OpenPublic bool   `name:"open-public" help:"Let --mode=open listen on an address that others can reach. Anybody can then be anybody."`
 
+	MaxKeys   int           `name:"max-keys" help:"How many keys a person may have in use at once, one a device. With more than 1 the house cannot tell a seller who bids on the own item under another key." default:"3"`
+	Retention time.Duration `help:"Erase people from the registry when this long has passed since their last certificate ended; at least 2160h, in which they may still renew. 0: when the operator says so." default:"0s"`
+
 	CertificateLife time.Duration  `name:"certificate-life" help:"How long a participant's certificate is good for." default:"8h"`
 	Rate            float64        `help:"Requests a second for enrolment and tokens that one address may make; bursts of ten seconds' worth. 0 is no limit." default:"20"`
 	TrustedProxies  []netip.Prefix `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8. Without one, the connection's own address counts."`
@@ -58,6 +63,12 @@ const (
 	maxCertificateLife = 7 * 24 * time.Hour
 )
 
+// defaultMaxKeys stands for a MaxKeys of 0. Nobody carries more than maxMaxKeys devices.
+const (
+	defaultMaxKeys = 3
+	maxMaxKeys     = 100
+)
+
 // Validate refuses values that no CA should run with.
 func (c Config) Validate() error {
 	switch {
@@ -67,6 +78,10 @@ func (c Config) Validate() error {
 		return errors.New("--mode=open lets anybody be anybody: it listens on a loopback address alone, unless --open-public")
 	case c.CertificateLife < minCertificateLife || c.CertificateLife > maxCertificateLife:
 		return errors.New("--certificate-life is between 10m and 168h")
+	case c.MaxKeys < 0 || c.MaxKeys > maxMaxKeys:
+		return fmt.Errorf("--max-keys is between 1 and %d", maxMaxKeys)
+	case c.Retention != 0 && c.Retention < registry.RenewalGrace:
+		return fmt.Errorf("--retention is 0s or at least %v, in which a key may still be renewed", registry.RenewalGrace)
 	case c.Rate < 0:
 		return errors.New("--rate is not negative")
 	case c.SimulatedTime != (c.TSA != "") || c.SimulatedTime != (c.TSACertificate != ""):

@@ -17,6 +17,7 @@ import (
 	"github.com/sigilo/sigilo/pkg/identity"
 	"github.com/sigilo/sigilo/pkg/ops"
 	"github.com/sigilo/sigilo/pkg/tsp"
+	"github.com/sigilo/sigilo/services/ca/registry"
 )
 
 func TestConfigRefuses(t *testing.T) {
@@ -34,6 +35,10 @@ func TestConfigRefuses(t *testing.T) {
 		"open on nothing":              func(c *Config) { c.Mode, c.Listen = ModeOpen, "" },
 		"short certificates":           func(c *Config) { c.CertificateLife = time.Minute },
 		"long certificates":            func(c *Config) { c.CertificateLife = 8 * 24 * time.Hour },
+		"negative keys":                func(c *Config) { c.MaxKeys = -1 },
+		"many keys":                    func(c *Config) { c.MaxKeys = maxMaxKeys + 1 },
+		"a short retention":            func(c *Config) { c.Retention = registry.RenewalGrace - 1 },
+		"a negative retention":         func(c *Config) { c.Retention = -1 },
 		"a negative rate":              func(c *Config) { c.Rate = -1 },
 		"simulated time without a TSA": func(c *Config) { c.SimulatedTime = true },
 		"a TSA without simulated time": func(c *Config) { c.TSA, c.TSACertificate = "http://127.0.0.1:1", "tsa.pem" },

@@ -181,7 +181,7 @@ func (s *server) issueToken(c echo.Context) error {
 	if err := s.verifyProof(request.Proof, cert.Key, identity.ProofForToken, now); err != nil {
 		return err
 	}
-	if err := s.people.Usable(ctx, cert.Participant); err != nil {
+	if err := s.people.Usable(ctx, cert.Participant, cert.Serial); err != nil {
 		return err
 	}
 	start := time.Now()

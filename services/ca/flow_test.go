@@ -124,7 +124,7 @@ func TestKilledBetweenRecordAndAnswer(t *testing.T) {
 	code := ca.invite("alice", nil)
 	alice := ca.newClient()
 
-	people := must[*registry.Registry](t)(registry.Open(t.Context(), filepath.Join(dir, "registry.db")))
+	people := must[*registry.Registry](t)(registry.Open(t.Context(), filepath.Join(dir, "registry.db"), 1))
 	participant := identity.ParticipantOf(&alice.key.PublicKey)
 	if _, err := people.EnrolInvited(t.Context(), participant, sha256.Sum256([]byte(code)), ca.time(), func(identity.Role) (registry.Certificate, error) {
 		return registry.Certificate{Serial: "abc", Ends: ca.time().Add(time.Hour)}, nil

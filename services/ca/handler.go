@@ -38,7 +38,9 @@ func (s *server) handler() http.Handler {
 	s.route(e.GET, "/crl.der", s.revocationList)
 	s.route(e.POST, "/api/invites", s.operator(s.invite))
 	s.route(e.POST, "/api/revoke", s.operator(s.revoke))
+	s.route(e.POST, "/api/erase", s.operator(s.erase))
 	s.route(e.GET, "/api/people", s.operator(s.listPeople))
+	s.route(e.GET, "/api/audit", s.operator(s.audit))
 	return e
 }
 

@@ -135,6 +135,7 @@ func (s *server) revoke(c echo.Context) error {
 
 // person is an enrolled key and who is behind it.
 type person struct {
+	Person      int64             `json:"person"` // who it is in the audit
 	Participant string            `json:"participant"`
 	Username    string            `json:"username"`
 	Attributes  map[string]string `json:"attributes,omitempty"`
@@ -158,14 +159,19 @@ func (s *server) listPeople(c echo.Context) error {
 		}
 		after = auction.Participant(hash)
 	}
-	entries, err := s.people.People(c.Request().Context(), after, peoplePage)
+	ctx := c.Request().Context()
+	now, err := s.clock(ctx)
+	if err != nil {
+		return err
+	}
+	entries, err := s.people.People(ctx, after, peoplePage, now)
 	if err != nil {
 		return err
 	}
 	page := peopleAnswer{People: []person{}}
 	for _, e := range entries {
 		page.People = append(page.People, person{
-			Participant: e.Participant.String(), Username: e.Person.Username, Attributes: e.Person.Attributes,
+			Person: e.ID, Participant: e.Participant.String(), Username: e.Person.Username, Attributes: e.Person.Attributes,
 			Role: e.Person.Role, Enrolled: e.Enrolled, Ends: e.Ends, Revoked: e.Revoked,
 		})
 	}

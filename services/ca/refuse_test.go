@@ -13,7 +13,7 @@ import (
 
 // TestBadInput sends what nobody should, and looks that nothing has come of it.
 func TestBadInput(t *testing.T) {
-	ca := newCA(t)
+	ca := startCA(t, newFolder(t), func(c *Config) { c.MaxKeys = 1 })
 	alice, bob := ca.enrolled("alice", nil), ca.newClient()
 	invite := ca.invite("bob", nil)
 	other := newCA(t)
@@ -70,7 +70,7 @@ func TestBadInput(t *testing.T) {
 		{"a known certificate of no key", "/api/issue", `{"chain":` + string(chain) + `}`, enrolment},
 
 		{"invite without a name", "/api/invites", `{}`, form},
-		{"invite for a name in use", "/api/invites", `{"username":"Alice"}`, form},
+		{"invite for somebody with all keys", "/api/invites", `{"username":"Alice"}`, form},
 		{"name with control characters", "/api/invites", `{"username":"a\u0007"}`, form},
 		{"a reserved attribute", "/api/invites", `{"username":"c","attributes":{"iss":"x"}}`, form},
 		{"an attribute that is no text", "/api/invites", `{"username":"c","attributes":{"age":7}}`, form},
@@ -79,6 +79,9 @@ func TestBadInput(t *testing.T) {
 		{"a negative life", "/api/invites", `{"username":"c","valid_seconds":-1}`, form},
 		{"a long life", "/api/invites", `{"username":"c","valid_seconds":7776001}`, form},
 		{"a fractional life", "/api/invites", `{"username":"c","valid_seconds":1.5}`, form},
+
+		{"erase nobody", "/api/erase", `{}`, form},
+		{"erase somebody unknown", "/api/erase", `{"username":"zoe"}`, form},
 
 		{"revoke nobody", "/api/revoke", `{"reason":"withdrawn"}`, form},
 		{"revoke by both", "/api/revoke", `{"serial":"a","participant":"b","reason":"withdrawn"}`, form},
@@ -93,10 +96,13 @@ func TestBadInput(t *testing.T) {
 	ca.mustCall("GET", "/api/people", nil, &before, ca.token)
 	for _, c := range cases {
 		token := ""
-		if c.path == "/api/invites" || c.path == "/api/revoke" {
+		if c.path == "/api/invites" || c.path == "/api/revoke" || c.path == "/api/erase" {
 			token = ca.token
 		}
 		wantCode(t, c.name, ca.call("POST", c.path, c.body, nil, token), c.want)
+	}
+	for _, after := range []string{"x", "-1", "1.5", "9223372036854775808"} {
+		wantCode(t, "an audit after "+after, ca.call("GET", "/api/audit?after="+after, nil, nil, ca.token), form)
 	}
 	wantCode(t, "a page after nobody", ca.call("GET", "/api/people?after=x", nil, nil, ca.token), form)
 	wantCode(t, "no such path", ca.call("GET", "/api/settime", nil, nil, ""), form)
@@ -116,9 +122,9 @@ func TestBadInput(t *testing.T) {
 
 func TestOnlyTheOperatorOperates(t *testing.T) {
 	ca := newCA(t)
-	for _, path := range []string{"/api/invites", "/api/revoke", "/api/people"} {
+	for _, path := range []string{"/api/invites", "/api/revoke", "/api/erase", "/api/people", "/api/audit"} {
 		method, body := "POST", any(`{"username":"mallory"}`)
-		if path == "/api/people" {
+		if path == "/api/people" || path == "/api/audit" {
 			method, body = "GET", nil
 		}
 		for _, token := range []string{"", "x", ca.token + "x", ca.token[:len(ca.token)-1], strings.ToLower(ca.token)} {

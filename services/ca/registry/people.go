@@ -34,56 +34,48 @@ type Certificate struct {
 // renewed: somebody who was away for a summer is still who they are.
 const RenewalGrace = 90 * 24 * time.Hour
 
-// Invite records that whoever shows the code with this hash may enrol as the
-// person, once and before expires. It refuses with bad_request a username that
-// is in use.
+// Invite records that whoever shows the code with this hash may enrol a key as
+// the person, once and before expires. It refuses with bad_request if the person
+// has as many keys as one may have.
 func (r *Registry) Invite(ctx context.Context, code auction.Hash, p Person, now, expires auction.Time) error {
 	return r.change(ctx, func(tx *sql.Tx) error {
-		live, err := hasLiveKey(ctx, tx, p.Username)
-		if err != nil {
-			return err
-		}
-		if live {
-			return auction.Refuse(auction.CodeBadRequest, "this username has a key in use; revoke it first")
-		}
 		attributes, err := json.Marshal(p.Attributes)
 		if err != nil {
 			return fmt.Errorf("encode attributes: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx,
-			"INSERT INTO invites (code_hash, username, attributes, role, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-			code[:], p.Username, string(attributes), string(p.Role), now, expires); err != nil {
-			return fmt.Errorf("record invite: %w", err)
-		}
-		return audit(ctx, tx, now, "invited", nil, p.Username, "")
-	})
-}
-
-func hasLiveKey(ctx context.Context, tx *sql.Tx, username string) (bool, error) {
-	var live bool
-	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM people JOIN keys ON keys.person = people.id
-		WHERE people.username = ? AND keys.revoked_at IS NULL)`, username).Scan(&live)
-	if err != nil {
-		return false, fmt.Errorf("look for username: %w", err)
-	}
-	return live, nil
-}
-
-// EnrolInvited uses up an invite for a key and returns the person who it was
-// for. Somebody whose earlier key is revoked comes back under their name in this
-// way. It refuses with bad_enrolment.
-func (r *Registry) EnrolInvited(ctx context.Context, key auction.Participant, code auction.Hash, now auction.Time, issue Issue) (Person, error) {
-	var person Person
-	err := r.change(ctx, func(tx *sql.Tx) error {
-		var err error
-		if person, err = takeInvite(ctx, tx, code, now); err != nil {
-			return err
-		}
-		id, err := addPerson(ctx, tx, person, now)
+		// The attributes of somebody who is known change with the next key.
+		id, err := addPerson(ctx, tx, p.Username, string(attributes), now)
 		if err != nil {
 			return err
 		}
-		return addKey(ctx, tx, key, id, person, now, issue)
+		keys, err := countKeys(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if keys >= r.maxKeys {
+			return auction.Refuse(auction.CodeBadRequest, "this person has %d keys in use, and may have no more: revoke one first", keys)
+		}
+		if _, err := tx.ExecContext(ctx,
+			"INSERT INTO invites (code_hash, person, attributes, role, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+			code[:], id, string(attributes), string(p.Role), now, expires); err != nil {
+			return fmt.Errorf("record invite: %w", err)
+		}
+		return record(ctx, tx, AuditEntry{At: now, Action: ActionInvited, Person: id})
+	})
+}
+
+// EnrolInvited uses up an invite for a key and returns the person who it was
+// for: somebody new, or with one more key, or who comes back after theirs was
+// revoked. It refuses with bad_enrolment.
+func (r *Registry) EnrolInvited(ctx context.Context, key auction.Participant, code auction.Hash, now auction.Time, issue Issue) (Person, error) {
+	var person Person
+	err := r.change(ctx, func(tx *sql.Tx) error {
+		var id int64
+		var err error
+		if id, person, err = takeInvite(ctx, tx, code, now); err != nil {
+			return err
+		}
+		return r.addKey(ctx, tx, key, id, person.Role, now, issue)
 	})
 	return person, err
 }
@@ -99,78 +91,102 @@ func (r *Registry) EnrolOpen(ctx context.Context, key auction.Participant, p Per
 		if known {
 			return auction.Refuse(auction.CodeBadEnrolment, "this username is taken: choose another")
 		}
-		id, err := addPerson(ctx, tx, p, now)
+		attributes, err := json.Marshal(p.Attributes)
+		if err != nil {
+			return fmt.Errorf("encode attributes: %w", err)
+		}
+		id, err := addPerson(ctx, tx, p.Username, string(attributes), now)
 		if err != nil {
 			return err
 		}
-		return addKey(ctx, tx, key, id, p, now, issue)
+		return r.addKey(ctx, tx, key, id, p.Role, now, issue)
 	})
 }
 
-func takeInvite(ctx context.Context, tx *sql.Tx, code auction.Hash, now auction.Time) (Person, error) {
+// takeInvite uses up an invite, and has its attributes become the person's.
+func takeInvite(ctx context.Context, tx *sql.Tx, code auction.Hash, now auction.Time) (int64, Person, error) {
+	var id int64
 	var person Person
 	var attributes string
 	// One answer for unknown, used and ended: a guess learns nothing.
 	err := tx.QueryRowContext(ctx, `UPDATE invites SET used_at = ? WHERE code_hash = ? AND used_at IS NULL AND expires_at > ?
-		RETURNING username, attributes, role`, now, code[:], now).Scan(&person.Username, &attributes, &person.Role)
+		RETURNING person, attributes, role`, now, code[:], now).Scan(&id, &attributes, &person.Role)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Person{}, auction.Refuse(auction.CodeBadEnrolment, "the invite is unknown, used or ended: ask for a new one")
+		return 0, Person{}, auction.Refuse(auction.CodeBadEnrolment, "the invite is unknown, used or ended: ask for a new one")
 	}
 	if err != nil {
-		return Person{}, fmt.Errorf("take invite: %w", err)
+		return 0, Person{}, fmt.Errorf("take invite: %w", err)
 	}
 	if err := json.Unmarshal([]byte(attributes), &person.Attributes); err != nil {
-		return Person{}, fmt.Errorf("decode attributes: %w", err)
+		return 0, Person{}, fmt.Errorf("decode attributes: %w", err)
 	}
-	return person, nil
+	err = tx.QueryRowContext(ctx, "UPDATE people SET attributes = ? WHERE id = ? RETURNING username", attributes, id).Scan(&person.Username)
+	if err != nil {
+		return 0, Person{}, fmt.Errorf("record person: %w", err)
+	}
+	return id, person, nil
 }
 
-// addPerson adds somebody, or brings the attributes of somebody who comes back
-// up to date, and returns their id.
-func addPerson(ctx context.Context, tx *sql.Tx, p Person, now auction.Time) (int64, error) {
-	attributes, err := json.Marshal(p.Attributes)
-	if err != nil {
-		return 0, fmt.Errorf("encode attributes: %w", err)
+// addPerson returns the id of somebody, who is added if they are new.
+func addPerson(ctx context.Context, tx *sql.Tx, username, attributes string, now auction.Time) (int64, error) {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO people (username, attributes, created_at) VALUES (?, ?, ?) ON CONFLICT (username) DO NOTHING",
+		username, attributes, now); err != nil {
+		return 0, fmt.Errorf("record person: %w", err)
 	}
 	var id int64
-	err = tx.QueryRowContext(ctx, `INSERT INTO people (username, attributes, created_at) VALUES (?, ?, ?)
-		ON CONFLICT (username) DO UPDATE SET attributes = excluded.attributes RETURNING id`,
-		p.Username, string(attributes), now).Scan(&id)
-	if err != nil {
-		return 0, fmt.Errorf("record person: %w", err)
+	if err := tx.QueryRowContext(ctx, "SELECT id FROM people WHERE username = ?", username).Scan(&id); err != nil {
+		return 0, fmt.Errorf("look for person: %w", err)
 	}
 	return id, nil
 }
 
-func addKey(ctx context.Context, tx *sql.Tx, key auction.Participant, id int64, p Person, now auction.Time, issue Issue) error {
-	var known, live bool
-	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM keys WHERE participant = ?),
-		EXISTS (SELECT 1 FROM keys WHERE person = ? AND revoked_at IS NULL)`, key[:], id).Scan(&known, &live); err != nil {
+// countKeys returns how many keys of a person are not revoked.
+func countKeys(ctx context.Context, tx *sql.Tx, person int64) (int, error) {
+	var n int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM keys WHERE person = ? AND revoked_at IS NULL", person).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count keys: %w", err)
+	}
+	return n, nil
+}
+
+func (r *Registry) addKey(ctx context.Context, tx *sql.Tx, key auction.Participant, person int64, role identity.Role, now auction.Time, issue Issue) error {
+	var known bool
+	if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM keys WHERE participant = ?)", key[:]).Scan(&known); err != nil {
 		return fmt.Errorf("look for key: %w", err)
 	}
 	if known {
 		return auction.Refuse(auction.CodeBadEnrolment, "this key is enrolled already: renew it, or make a new one")
 	}
-	if live {
-		return auction.Refuse(auction.CodeBadEnrolment, "this username is taken")
+	keys, err := countKeys(ctx, tx, person)
+	if err != nil {
+		return err
 	}
-	cert, err := issue(p.Role)
+	if keys >= r.maxKeys {
+		return auction.Refuse(auction.CodeBadEnrolment, "this person has as many keys as one may have: have one revoked first")
+	}
+	cert, err := issue(role)
 	if err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "INSERT INTO keys (participant, person, role, enrolled_at, ends_at) VALUES (?, ?, ?, ?, ?)",
-		key[:], id, string(p.Role), now, cert.Ends); err != nil {
+		key[:], person, string(role), now, cert.Ends); err != nil {
 		return fmt.Errorf("record key: %w", err)
 	}
-	return addCertificate(ctx, tx, key, cert, now, "enrolled", p.Username)
+	return addCertificate(ctx, tx, key, person, cert, now, ActionEnrolled)
 }
 
-func addCertificate(ctx context.Context, tx *sql.Tx, key auction.Participant, cert Certificate, now auction.Time, action, username string) error {
+// addCertificate records a certificate, which from now on is the key's only one
+// that is active.
+func addCertificate(ctx context.Context, tx *sql.Tx, key auction.Participant, person int64, cert Certificate, now auction.Time, action Action) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE certificates SET superseded_at = ? WHERE participant = ? AND superseded_at IS NULL",
+		now, key[:]); err != nil {
+		return fmt.Errorf("supersede certificate: %w", err)
+	}
 	if _, err := tx.ExecContext(ctx, "INSERT INTO certificates (serial, participant, issued_at, ends_at) VALUES (?, ?, ?, ?)",
 		cert.Serial, key[:], now, cert.Ends); err != nil {
 		return fmt.Errorf("record certificate: %w", err)
 	}
-	return audit(ctx, tx, now, action, key[:], username, cert.Serial)
+	return record(ctx, tx, AuditEntry{At: now, Action: action, Person: person, Participant: &key, Serial: cert.Serial})
 }
 
 // Renew records a new certificate for a key that is enrolled, not revoked, and
@@ -194,58 +210,61 @@ func (r *Registry) Renew(ctx context.Context, key auction.Participant, now aucti
 		if _, err := tx.ExecContext(ctx, "UPDATE keys SET ends_at = max(ends_at, ?) WHERE participant = ?", cert.Ends, key[:]); err != nil {
 			return fmt.Errorf("record renewal: %w", err)
 		}
-		return addCertificate(ctx, tx, key, cert, now, "renewed", person.Username)
+		return addCertificate(ctx, tx, key, entry.id, cert, now, ActionRenewed)
 	})
 	return person, err
 }
 
 type keyEntry struct {
+	id     int64 // of the person
 	person Person
 	ends   auction.Time
 }
 
-// querier is a transaction or a connection for reading.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
 // findKey returns a key that may be used, or refuses.
-func findKey(ctx context.Context, q querier, key auction.Participant) (keyEntry, error) {
+func findKey(ctx context.Context, tx *sql.Tx, key auction.Participant) (keyEntry, error) {
 	var entry keyEntry
-	var attributes string
+	var username, attributes sql.NullString // NULL of somebody who is erased, whose keys are revoked
 	var revoked sql.NullInt64
-	err := q.QueryRowContext(ctx, `SELECT username, attributes, role, ends_at, revoked_at FROM keys
+	err := tx.QueryRowContext(ctx, `SELECT people.id, username, attributes, role, ends_at, revoked_at FROM keys
 		JOIN people ON people.id = keys.person WHERE participant = ?`, key[:]).
-		Scan(&entry.person.Username, &attributes, &entry.person.Role, &entry.ends, &revoked)
+		Scan(&entry.id, &username, &attributes, &entry.person.Role, &entry.ends, &revoked)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return keyEntry{}, auction.Refuse(auction.CodeBadEnrolment, "this key is not enrolled")
+		return keyEntry{}, errUnknownKey
 	case err != nil:
 		return keyEntry{}, fmt.Errorf("look for key: %w", err)
 	case revoked.Valid:
-		return keyEntry{}, auction.Refuse(auction.CodeCertificateRevoked, "the house has revoked this key")
+		return keyEntry{}, errRevokedKey
 	}
-	if err := json.Unmarshal([]byte(attributes), &entry.person.Attributes); err != nil {
+	entry.person.Username = username.String
+	if err := json.Unmarshal([]byte(attributes.String), &entry.person.Attributes); err != nil {
 		return keyEntry{}, fmt.Errorf("decode attributes: %w", err)
 	}
 	return entry, nil
 }
 
-// Usable refuses a key that is not enrolled (bad_enrolment) or is revoked
-// (certificate_revoked).
-func (r *Registry) Usable(ctx context.Context, key auction.Participant) error {
-	_, err := findKey(ctx, r.read, key)
-	return err
-}
+var (
+	errUnknownKey = auction.Refuse(auction.CodeBadEnrolment, "this key is not enrolled")
+	errRevokedKey = auction.Refuse(auction.CodeCertificateRevoked, "the house has revoked this key")
+)
 
-func audit(ctx context.Context, tx *sql.Tx, at auction.Time, action string, participant []byte, username, serial string) error {
-	var serialOrNull any
-	if serial != "" {
-		serialOrNull = serial
-	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO audit (at, action, participant, username, serial) VALUES (?, ?, ?, ?, ?)",
-		at, action, participant, username, serialOrNull); err != nil {
-		return fmt.Errorf("record in audit: %w", err)
+// Usable refuses a key that is not enrolled (bad_enrolment) or is revoked
+// (certificate_revoked), and any certificate of it but the latest (bad_certificate).
+func (r *Registry) Usable(ctx context.Context, key auction.Participant, serial string) error {
+	var revoked, active bool
+	err := r.read.QueryRowContext(ctx, `SELECT revoked_at IS NOT NULL,
+		EXISTS (SELECT 1 FROM certificates WHERE serial = ? AND participant = keys.participant AND superseded_at IS NULL)
+		FROM keys WHERE participant = ?`, serial, key[:]).Scan(&revoked, &active)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return errUnknownKey
+	case err != nil:
+		return fmt.Errorf("look for key: %w", err)
+	case revoked:
+		return errRevokedKey
+	case !active:
+		return auction.Refuse(auction.CodeBadCertificate, "a later certificate was issued for this key: use that one, or renew")
 	}
 	return nil
 }

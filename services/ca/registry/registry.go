@@ -31,13 +31,17 @@ const readers = 4
 
 // A Registry is safe for concurrent use.
 type Registry struct {
-	write *sql.DB // one connection: SQLite has one writer, and this one waits for nobody
-	read  *sql.DB
+	maxKeys int
+	write   *sql.DB // one connection: SQLite has one writer, and this one waits for nobody
+	read    *sql.DB
 }
 
 // Open opens the registry in a file, and makes it, readable for its owner alone, if
-// it is not there.
-func Open(ctx context.Context, path string) (*Registry, error) {
+// it is not there. A person has at most maxKeys keys in use.
+func Open(ctx context.Context, path string, maxKeys int) (*Registry, error) {
+	if maxKeys < 1 {
+		return nil, errors.New("open registry: a person has at least one key")
+	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open registry: %w", err)
@@ -56,7 +60,7 @@ func Open(ctx context.Context, path string) (*Registry, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	return &Registry{write: write, read: read}, nil
+	return &Registry{maxKeys: maxKeys, write: write, read: read}, nil
 }
 
 func connect(path string, connections int, lock string) (*sql.DB, error) {
@@ -70,6 +74,8 @@ func connect(path string, connections int, lock string) (*sql.DB, error) {
 		"synchronous(FULL)",   // a certificate is on the disk before it is released
 		"foreign_keys(ON)",    // SQLite has them off
 		"trusted_schema(OFF)", // as SQLite itself advises
+		"secure_delete(ON)",   // what is erased is overwritten
+		"temp_store(MEMORY)",  // and is in no temporary file either
 	}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String())
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ const epoch = auction.Time(1_772_366_400_000_000)
 func open(t *testing.T) (*Registry, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "registry.db")
-	r, err := Open(t.Context(), path)
+	r, err := Open(t.Context(), path, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,20 +66,18 @@ func enrol(t *testing.T, r *Registry, n byte, name string) {
 	}
 }
 
+// auditTrail reads the audit, which adds one entry that is left out here.
 func (r *Registry) auditTrail(t *testing.T) []string {
 	t.Helper()
-	rows, err := r.read.QueryContext(t.Context(), "SELECT action || ' ' || username || ' ' || coalesce(serial, '-') FROM audit ORDER BY id")
-	if err != nil {
-		t.Fatal(err)
+	entries, err := r.Audit(t.Context(), 0, 1000, epoch)
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("%d entries, %v", len(entries), err)
 	}
-	defer rows.Close()
 	var trail []string
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			t.Fatal(err)
+	for _, e := range entries {
+		if e.Action != ActionExported {
+			trail = append(trail, strings.TrimSpace(fmt.Sprintf("%s %d %s", e.Action, e.Person, e.Serial)))
 		}
-		trail = append(trail, line)
 	}
 	return trail
 }
@@ -87,8 +86,9 @@ func TestLifeOfAPerson(t *testing.T) {
 	r, path := open(t)
 	ctx := t.Context()
 	enrol(t, r, 1, "alice")
-	wantCode(t, r.Usable(ctx, key(1)), "")
-	wantCode(t, r.Usable(ctx, key(2)), auction.CodeBadEnrolment)
+	wantCode(t, r.Usable(ctx, key(1), "1"), "")
+	wantCode(t, r.Usable(ctx, key(1), "2"), auction.CodeBadCertificate)
+	wantCode(t, r.Usable(ctx, key(2), "1"), auction.CodeBadEnrolment)
 	got, err := r.Renew(ctx, key(1), epoch.Add(time.Hour), serials("f1"))
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +96,8 @@ func TestLifeOfAPerson(t *testing.T) {
 	if diff := cmp.Diff(person("alice"), got); diff != "" {
 		t.Error(diff)
 	}
+	wantCode(t, r.Usable(ctx, key(1), "1"), auction.CodeBadCertificate) // superseded
+	wantCode(t, r.Usable(ctx, key(1), "f1"), "")
 	if got, err := r.KeyOfSerial(ctx, "f1"); err != nil || got != key(1) {
 		t.Errorf("key %v, %v", got, err)
 	}
@@ -105,7 +107,7 @@ func TestLifeOfAPerson(t *testing.T) {
 	for range 2 {
 		wantCode(t, r.Revoke(ctx, key(1), identity.ReasonWithdrawn, epoch), "")
 	}
-	wantCode(t, r.Usable(ctx, key(1)), auction.CodeCertificateRevoked)
+	wantCode(t, r.Usable(ctx, key(1), "f1"), auction.CodeCertificateRevoked)
 	_, err = r.Renew(ctx, key(1), epoch, serials("f3"))
 	wantCode(t, err, auction.CodeCertificateRevoked)
 
@@ -124,15 +126,15 @@ func TestLifeOfAPerson(t *testing.T) {
 
 	enrol(t, r, 3, "alice") // under a new key
 	if diff := cmp.Diff([]string{
-		"invited alice -", "enrolled alice 1", "renewed alice f1", "revoked alice -", "invited alice -", "enrolled alice 3",
+		"invited 1", "enrolled 1 1", "renewed 1 f1", "revoked 1", "invited 1", "enrolled 1 3",
 	}, r.auditTrail(t)); diff != "" {
 		t.Error(diff)
 	}
-	again, err := Open(ctx, path) // while the first is open
+	again, err := Open(ctx, path, 2) // while the first is open
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, again.Usable(ctx, key(3)), "")
+	wantCode(t, again.Usable(ctx, key(3), "3"), "")
 	if err := errors.Join(again.Ready(ctx), again.Close()); err != nil {
 		t.Error(err)
 	}
@@ -160,27 +162,36 @@ func TestInvites(t *testing.T) {
 	}
 	_, err := r.EnrolInvited(ctx, key(2), code(1), epoch, serials("2"))
 	wantCode(t, err, auction.CodeBadEnrolment)
-	wantCode(t, r.Invite(ctx, code(3), person("Alice"), epoch, epoch.Add(time.Hour)), auction.CodeBadRequest)
-
-	// Two invites for one name: the second comes too late, and is not used up.
-	for n := byte(4); n <= 5; n++ {
-		if err := r.Invite(ctx, code(n), person("bob"), epoch, epoch.Add(time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := r.EnrolInvited(ctx, key(4), code(4), epoch, serials("4")); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		_, err = r.EnrolInvited(ctx, key(5), code(5), epoch, serials("5"))
-		wantCode(t, err, auction.CodeBadEnrolment)
-	}
 	// A key that is somebody's already.
 	if err := r.Invite(ctx, code(6), person("carol"), epoch, epoch.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = r.EnrolInvited(ctx, key(4), code(6), epoch, serials("6"))
+	_, err = r.EnrolInvited(ctx, key(1), code(6), epoch, serials("6"))
 	wantCode(t, err, auction.CodeBadEnrolment)
+}
+
+func TestAPersonHasFewKeys(t *testing.T) {
+	r, _ := open(t) // two
+	ctx := t.Context()
+	for n := byte(1); n <= 3; n++ {
+		if err := r.Invite(ctx, code(n), person([]string{"bob", "Bob"}[n%2]), epoch, epoch.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := byte(1); n <= 2; n++ {
+		if _, err := r.EnrolInvited(ctx, key(n), code(n), epoch, serials(fmt.Sprintf("%x", n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The invite of the third comes too late, and is not used up.
+	_, err := r.EnrolInvited(ctx, key(3), code(3), epoch, serials("3"))
+	wantCode(t, err, auction.CodeBadEnrolment)
+	wantCode(t, r.Invite(ctx, code(4), person("bob"), epoch, epoch.Add(time.Hour)), auction.CodeBadRequest)
+	wantCode(t, r.Revoke(ctx, key(1), identity.ReasonSuperseded, epoch), "")
+	if _, err := r.EnrolInvited(ctx, key(3), code(3), epoch, serials("3")); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, r.EnrolOpen(ctx, key(5), person("bob"), epoch, serials("5")), auction.CodeBadEnrolment)
 }
 
 // What fails on the way leaves nothing behind: the invite is good, the key unknown.
@@ -199,7 +210,7 @@ func TestAFailedEnrolmentChangesNothing(t *testing.T) {
 	if diff := cmp.Diff(before, r.auditTrail(t)); diff != "" {
 		t.Error(diff)
 	}
-	wantCode(t, r.Usable(ctx, key(1)), auction.CodeBadEnrolment)
+	wantCode(t, r.Usable(ctx, key(1), "1"), auction.CodeBadEnrolment)
 	if _, err := r.EnrolInvited(ctx, key(1), code(1), epoch, serials("1")); err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +225,7 @@ func TestPeopleComeInPages(t *testing.T) {
 	}
 	var names []string
 	for after := (auction.Participant{}); ; {
-		page, err := r.People(t.Context(), after, 2)
+		page, err := r.People(t.Context(), after, 2, epoch)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,8 +254,8 @@ func TestTheAuditOnlyGrows(t *testing.T) {
 	}
 	defer db.Close()
 	for _, statement := range []string{
-		"UPDATE audit SET username = 'bob'", "DELETE FROM audit", "DELETE FROM audit WHERE id = 1",
-		"INSERT INTO audit (at, action, username) VALUES (1, 'forgotten', 'x')",
+		"UPDATE audit SET person = 2", "DELETE FROM audit", "DELETE FROM audit WHERE id = 1",
+		"INSERT INTO audit (at, action, person) VALUES (1, 'forgotten', 1)",
 	} {
 		if _, err := db.ExecContext(t.Context(), statement); err == nil {
 			t.Errorf("%s: done", statement)
@@ -272,10 +283,10 @@ func TestFile(t *testing.T) {
 	if _, err := newer.ExecContext(t.Context(), "PRAGMA user_version = 99"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), path); err == nil {
+	if _, err := Open(t.Context(), path, 2); err == nil {
 		t.Error("a registry of a newer program is opened")
 	}
-	if _, err := Open(t.Context(), filepath.Join(path, "no")); err == nil {
+	if _, err := Open(t.Context(), filepath.Join(path, "no"), 2); err == nil {
 		t.Error("a registry below a file is opened")
 	}
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -30,10 +29,9 @@ func (r *Registry) KeyOfSerial(ctx context.Context, serial string) (auction.Part
 // changes nothing. It refuses with bad_request a key that is not enrolled.
 func (r *Registry) Revoke(ctx context.Context, key auction.Participant, reason identity.RevocationReason, now auction.Time) error {
 	return r.change(ctx, func(tx *sql.Tx) error {
-		var username string
+		var person int64
 		var revoked sql.NullInt64
-		err := tx.QueryRowContext(ctx, "SELECT username, revoked_at FROM keys JOIN people ON people.id = keys.person WHERE participant = ?", key[:]).
-			Scan(&username, &revoked)
+		err := tx.QueryRowContext(ctx, "SELECT person, revoked_at FROM keys WHERE participant = ?", key[:]).Scan(&person, &revoked)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return auction.Refuse(auction.CodeBadRequest, "no such participant is enrolled")
@@ -42,11 +40,15 @@ func (r *Registry) Revoke(ctx context.Context, key auction.Participant, reason i
 		case revoked.Valid:
 			return nil
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE keys SET revoked_at = ?, reason = ? WHERE participant = ?", now, int(reason), key[:]); err != nil {
-			return fmt.Errorf("record revocation: %w", err)
-		}
-		return audit(ctx, tx, now, "revoked", key[:], username, "")
+		return revoke(ctx, tx, key, person, reason, now)
 	})
+}
+
+func revoke(ctx context.Context, tx *sql.Tx, key auction.Participant, person int64, reason identity.RevocationReason, now auction.Time) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE keys SET revoked_at = ?, reason = ? WHERE participant = ?", now, int(reason), key[:]); err != nil {
+		return fmt.Errorf("record revocation: %w", err)
+	}
+	return record(ctx, tx, AuditEntry{At: now, Action: ActionRevoked, Person: person, Participant: &key})
 }
 
 // A Revocation is the content of the next revocation list.
@@ -84,39 +86,4 @@ func (r *Registry) NextRevocation(ctx context.Context, now auction.Time) (Revoca
 		return rows.Err()
 	})
 	return next, err
-}
-
-// An Entry is a key and who is behind it, as an operator sees it.
-type Entry struct {
-	Participant auction.Participant
-	Person      Person
-	Enrolled    auction.Time
-	Ends        auction.Time // of the latest certificate
-	Revoked     bool
-}
-
-// People returns up to limit entries whose participant comes after the given
-// one, in the order of participants.
-func (r *Registry) People(ctx context.Context, after auction.Participant, limit int) ([]Entry, error) {
-	rows, err := r.read.QueryContext(ctx, `SELECT participant, username, attributes, role, enrolled_at, ends_at, revoked_at IS NOT NULL
-		FROM keys JOIN people ON people.id = keys.person WHERE participant > ? ORDER BY participant LIMIT ?`, after[:], limit)
-	if err != nil {
-		return nil, fmt.Errorf("list people: %w", err)
-	}
-	defer rows.Close()
-	var entries []Entry
-	for rows.Next() {
-		var e Entry
-		var participant []byte
-		var attributes string
-		if err := rows.Scan(&participant, &e.Person.Username, &attributes, &e.Person.Role, &e.Enrolled, &e.Ends, &e.Revoked); err != nil {
-			return nil, fmt.Errorf("list people: %w", err)
-		}
-		e.Participant = auction.Participant(participant) // the schema holds its length
-		if err := json.Unmarshal([]byte(attributes), &e.Person.Attributes); err != nil {
-			return nil, fmt.Errorf("decode attributes: %w", err)
-		}
-		entries = append(entries, e)
-	}
-	return entries, rows.Err()
 }

@@ -2,12 +2,16 @@
 -- file is never changed once released: what changes goes into another file.
 
 CREATE TABLE people (
-    id         INTEGER PRIMARY KEY,
-    username   TEXT    NOT NULL UNIQUE COLLATE NOCASE,
-    attributes TEXT    NOT NULL, -- a JSON object of texts
-    created_at INTEGER NOT NULL
+    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the audit table speaks of people by it
+    username   TEXT    UNIQUE COLLATE NOCASE,     -- NULL once the person is erased
+    attributes TEXT,                              -- a JSON object of texts; NULL with username
+    created_at INTEGER NOT NULL,
+    erased_at  INTEGER,
+    CHECK ((username IS NULL) = (erased_at IS NOT NULL) AND (attributes IS NULL) = (erased_at IS NOT NULL))
 ) STRICT;
 
+-- Keys outlive the person's erasure, without a name: the revocation list speaks
+-- of them, and none is ever enrolled again.
 CREATE TABLE keys (
     participant BLOB    PRIMARY KEY CHECK (length(participant) = 32), -- SHA-256 of the SPKI
     person      INTEGER NOT NULL REFERENCES people (id),
@@ -18,27 +22,31 @@ CREATE TABLE keys (
     reason      INTEGER           -- CRLReason of RFC 5280
 ) STRICT;
 
--- A person has one key that counts: one seat in an auction.
-CREATE UNIQUE INDEX one_key_a_person ON keys (person) WHERE revoked_at IS NULL;
+CREATE INDEX keys_of ON keys (person);
 
 CREATE TABLE certificates (
-    serial      TEXT    PRIMARY KEY, -- lower-case hexadecimal
-    participant BLOB    NOT NULL REFERENCES keys (participant),
-    issued_at   INTEGER NOT NULL,
-    ends_at     INTEGER NOT NULL
+    serial        TEXT    PRIMARY KEY, -- lower-case hexadecimal
+    participant   BLOB    NOT NULL REFERENCES keys (participant),
+    issued_at     INTEGER NOT NULL,
+    ends_at       INTEGER NOT NULL,
+    superseded_at INTEGER -- when the next one for its key was issued
 ) STRICT;
 
 CREATE INDEX certificates_of ON certificates (participant, ends_at);
 
+CREATE UNIQUE INDEX one_active_a_key ON certificates (participant) WHERE superseded_at IS NULL;
+
 CREATE TABLE invites (
     code_hash  BLOB    PRIMARY KEY CHECK (length(code_hash) = 32), -- the code itself is nowhere
-    username   TEXT    NOT NULL,
-    attributes TEXT    NOT NULL,
+    person     INTEGER NOT NULL REFERENCES people (id),
+    attributes TEXT    NOT NULL, -- that the person will have
     role       TEXT    NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     used_at    INTEGER
 ) STRICT;
+
+CREATE INDEX invites_of ON invites (person);
 
 CREATE TABLE counters (
     name  TEXT    PRIMARY KEY,
@@ -47,12 +55,14 @@ CREATE TABLE counters (
 
 INSERT INTO counters VALUES ('crl', 0);
 
+-- Whatever an operator does, and what becomes of keys. It holds no name, so that
+-- a name can be erased and this table only grow.
 CREATE TABLE audit (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     at          INTEGER NOT NULL,
-    action      TEXT    NOT NULL CHECK (action IN ('invited', 'enrolled', 'renewed', 'revoked')),
+    action      TEXT    NOT NULL CHECK (action IN ('invited', 'enrolled', 'renewed', 'revoked', 'erased', 'listed', 'exported')),
+    person      INTEGER, -- people.id
     participant BLOB,
-    username    TEXT    NOT NULL,
     serial      TEXT
 ) STRICT;
 
