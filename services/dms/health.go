@@ -65,5 +65,5 @@ func (s *server) clockOffset() float64 {
 	if err != nil {
 		return math.NaN()
 	}
-	return now.Std().Sub(time.Now()).Seconds()
+	return time.Until(now.Std()).Seconds()
 }
