@@ -105,10 +105,7 @@ func (a *app) resume(ctx context.Context, p *client.Profile) error {
 	for name, why := range refused {
 		a.note("your earlier %s %s was refused: %s", kinds[name], short(name), plain(why.Error()))
 	}
-	if err != nil {
-		return &failure{exitUnavailable, err}
-	}
-	return nil
+	return err
 }
 
 // send sends a command until it is answered. An answer that does not come

@@ -55,11 +55,11 @@ func (doctorCmd) Run(ctx context.Context, a *app) error {
 		_, _, err := a.node.Policy(ctx)
 		return err
 	})
-	e.probe("ca", within1(ctx, a.node.ProbeCA), "ask the house's operator, or see whether you are online")
-	e.probe("token", within1(ctx, a.node.ProbeToken), "log in again: sigilo enroll")
+	e.probe("ca", within(ctx, a.node.ProbeCA), "ask the house's operator, or see whether you are online")
+	e.probe("token", within(ctx, a.node.ProbeToken), "log in again: sigilo enroll")
 	now := e.time(ctx)
 	e.certificate(now)
-	for i, probe := range within1(ctx, a.node.ProbeReplicas) {
+	for i, probe := range within(ctx, a.node.ProbeReplicas) {
 		e.probe(fmt.Sprintf("dms %d", i+1), probe, "others may do: any one is enough; if none works ask the house's operator")
 	}
 	e.house(p, connected)
@@ -80,13 +80,8 @@ func (doctorCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-func within(ctx context.Context, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	return ask(ctx)
-}
-
-func within1[T any](ctx context.Context, ask func(context.Context) T) T {
+// within asks with a limit of time.
+func within[T any](ctx context.Context, ask func(context.Context) T) T {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	return ask(ctx)
