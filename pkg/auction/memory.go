@@ -300,6 +300,15 @@ func (m *Memory) Auction(_ context.Context, id ID) (*State, error) {
 	return &s, nil
 }
 
+// PolicyOf implements [Reader].
+func (m *Memory) PolicyOf(ctx context.Context, id ID) (Hash, Policy, error) {
+	s, err := m.Auction(ctx, id)
+	if err != nil {
+		return Hash{}, Policy{}, err
+	}
+	return s.Terms.Policy, s.Policy, nil
+}
+
 // Entries implements [Reader].
 func (m *Memory) Entries(_ context.Context, log LogID, from uint64, limit int) ([]Entry, error) {
 	m.mu.Lock()

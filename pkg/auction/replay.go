@@ -94,8 +94,7 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 		if ev.Recorded {
 			s.Recorded = append(s.Recorded, b)
 		} else {
-			s.lead(b)
-			s.Bids = append(s.Bids, b)
+			s.accepted(b)
 		}
 	case AuctionClosed:
 		if *ev.Head != s.Head() {
@@ -107,6 +106,25 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 	}
 	s.add(e.Leaf(), priv.Arrival)
 	return nil
+}
+
+// ApplyBid takes the entry with the given leaf that an accepted bid became, one
+// that was not recorded. It does what Apply does with that entry, for whoever
+// committed it and need not read it again. It refuses one that is not the next.
+func (s *State) ApplyBid(b Bid, leaf Hash) error {
+	if s.Size() == 0 || b.Seq != s.Size()+1 || s.Closed != nil {
+		return Refuse(CodeBadRequest, "an entry out of its place")
+	}
+	arrival := b.Arrival
+	b.Arrival = max(arrival, s.Arrival())
+	s.accepted(b)
+	s.add(leaf, arrival)
+	return nil
+}
+
+func (s *State) accepted(b Bid) {
+	s.lead(b)
+	s.Bids = append(s.Bids, b)
 }
 
 // Apply takes one more entry of the house log: see [State.Apply].

@@ -67,6 +67,12 @@ type Reader interface {
 	House(ctx context.Context) (*House, error)
 	Auction(ctx context.Context, id ID) (*State, error)
 
+	// PolicyOf returns what never changes about an auction and judges every
+	// command of it: the policy that it was listed under, with its hash. It is
+	// asked for with every command, so it costs less than the state. It refuses
+	// an unknown id with CodeUnknownAuction.
+	PolicyOf(ctx context.Context, id ID) (Hash, Policy, error)
+
 	// Entries returns entries of a log in order from sequence number from (>= 1)
 	// on, at most limit of them, none at the log's end. An unknown log is empty.
 	Entries(ctx context.Context, log LogID, from uint64, limit int) ([]Entry, error)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 	tail := c.Event().Tail()
 	var sealed, entry stored
 	var receipt auction.Receipt
+	var arrival auction.Time
+	var again bool
 	err := s.submit(ctx, &call{
 		script: placeScript, keys: []string{k.state, k.log, k.answers, k.certs},
 		size: commandSize(c) + len(chain),
@@ -55,6 +58,7 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 			if sealed.Entry, err = s.seal(c.Private(now)); err != nil {
 				return nil, err
 			}
+			arrival = now
 			return []any{
 				deadline, string(c.Pseudonym), identity(c.Participant, c.Digest), text(c.TS), text(now),
 				text(c.Amount), string(c.Currency), c.TermsHash.String(), head, tail,
@@ -62,7 +66,6 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 			}, nil
 		},
 		finish: func(reply []string) (*auction.Receipt, error) {
-			var again bool
 			var err error
 			if entry, again, err = parsePlaced(reply, sealed); err != nil {
 				return nil, err
@@ -74,6 +77,12 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 	})
 	if err != nil {
 		return auction.Answer{}, err
+	}
+	// The tail of a bid that was recorded is another: see place.lua.
+	if !again && bytes.HasSuffix(entry.Event, tail) {
+		s.learn(c.Auction, ownBid{leaf: receipt.Leaf, Bid: auction.Bid{
+			Seq: entry.Seq, Pseudonym: c.Pseudonym, Participant: c.Participant, Amount: c.Amount, TS: c.TS, Arrival: arrival,
+		}})
 	}
 	return auction.Answer{Entry: entry.Entry, Receipt: receipt}, nil
 }

@@ -35,6 +35,20 @@ func (s *Store) Auction(ctx context.Context, id auction.ID) (*auction.State, err
 	return &state, nil
 }
 
+// PolicyOf implements [auction.Reader]. Redis is asked only about an auction that
+// this process has not met.
+func (s *Store) PolicyOf(ctx context.Context, id auction.ID) (auction.Hash, auction.Policy, error) {
+	v := s.views.get(auction.LogID(id))
+	if v.chain().Size() == 0 {
+		var err error
+		if v, err = s.opened(ctx, auction.LogID(id)); err != nil {
+			return auction.Hash{}, auction.Policy{}, err
+		}
+	}
+	state := v.state.Load()
+	return state.Terms.Policy, state.Policy, nil
+}
+
 // opened returns the current view of an auction. One that was listed and not
 // opened, since a replica died in between, is opened now.
 func (s *Store) opened(ctx context.Context, log auction.LogID) (*view, error) {

@@ -25,8 +25,14 @@ type view struct {
 	state atomic.Pointer[auction.State]
 	house atomic.Pointer[auction.House]
 
-	mu    sync.Mutex // held while reading
+	mu    sync.Mutex // held while reading or learning
 	fresh bool       // whether the last reading came to the log's end; guarded by mu
+
+	// Bids that this process committed beyond what was read, by their number.
+	own struct {
+		mu   sync.Mutex // taken after the other one
+		bids map[uint64]ownBid
+	}
 }
 
 // chain returns the chain of what was read.
@@ -91,6 +97,7 @@ func (s *Store) current(ctx context.Context, log auction.LogID) (*view, error) {
 		return nil, err
 	}
 	v.fresh = true
+	v.dropOwn()
 	if v.chain().Size() > 0 {
 		s.views.keep(v)
 	}

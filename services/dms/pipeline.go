@@ -142,11 +142,7 @@ func (c *conn) place(ctx context.Context, id uint32, accepted auction.Accepted, 
 // dear.
 func (s *server) policyOf(ctx context.Context, cmd wire.Signed) (auction.Hash, auction.Policy, error) {
 	if cmd.Kind != auction.KindList && cmd.Auction != "" {
-		state, err := s.store.Auction(ctx, cmd.Auction)
-		if err != nil {
-			return auction.Hash{}, auction.Policy{}, err
-		}
-		return state.Terms.Policy, state.Policy, nil
+		return s.store.PolicyOf(ctx, cmd.Auction)
 	}
 	house, err := s.store.House(ctx)
 	if err != nil {

@@ -77,6 +77,19 @@ func testCertificates(t *testing.T, s *Scene) {
 	s.equal(len(none), 0)
 }
 
+func testPolicy(t *testing.T, s *Scene) {
+	ctx := context.Background()
+	_, _, err := s.PolicyOf(ctx, auction.ID(s.Pseudonym()))
+	s.refused(err, auction.CodeUnknownAuction)
+	id := s.Listed("seller", s.Terms())
+	hash, policy, err := s.PolicyOf(ctx, id)
+	s.ok(err)
+	house, err := s.House(ctx)
+	s.ok(err)
+	s.equal(hash, house.InForce)
+	s.equal(policy, house.Policies[house.InForce])
+}
+
 func testEntries(t *testing.T, s *Scene) {
 	ctx := context.Background()
 	id := s.Listed("seller", s.Terms())

@@ -55,6 +55,7 @@ func Run(t *testing.T, open Factory) {
 		{"mine are those I listed or bid in", testMine},
 		{"certificates are kept once a signer", testCertificates},
 		{"entries come in pages", testEntries},
+		{"an auction keeps the policy that it was listed under", testPolicy},
 		{"a watcher is woken until it stops", testWatch},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -93,6 +94,9 @@ func (s *Scene) CheckLogs() {
 		state, err := auction.Replay(house.Policies, log)
 		if err != nil {
 			s.t.Fatalf("replay an auction: %v", err)
+		}
+		if hash, policy, err := s.PolicyOf(ctx, id); err != nil || hash != state.Terms.Policy || !reflect.DeepEqual(policy, state.Policy) {
+			s.t.Fatalf("an auction is judged by another policy than it was listed under: %v", err)
 		}
 		if got := s.State(id); !reflect.DeepEqual(got, state) {
 			s.t.Fatalf("the log of an auction replays to another state:\n%+v\n%+v", got, state)

@@ -1,0 +1,97 @@
+package store_test
+
+import (
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/auction/auctiontest"
+	"github.com/sigilo/sigilo/pkg/store/storetest"
+)
+
+var xrangeCalls = regexp.MustCompile(`cmdstat_xrange:calls=(\d+)`)
+
+// readings is how often streams were read so far, by scripts too.
+func readings(t *testing.T, c *redis.Client) int {
+	t.Helper()
+	stats, err := c.Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := xrangeCalls.FindStringSubmatch(stats)
+	if match == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(match[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A bidder names the latest head. Where the replica made it itself, it reads
+// nothing for it, but for the script's own look at the log.
+func TestOwnBidsAreNotRead(t *testing.T) {
+	server := storetest.StartRedis(t)
+	c := client(t, server.URL())
+	clock := auctiontest.NewClock()
+	replica, other := open(t, server.URL(), clock.Now), open(t, server.URL(), clock.Now)
+	s := auctiontest.NewScene(t, t.Name(), other, clock) // looks through the other one
+	id := s.Listed("seller", s.Terms())
+	place := func(amount auction.Amount) int {
+		t.Helper()
+		bid := s.Bid(id, "bidder", amount)
+		before := readings(t, c)
+		if _, err := replica.Place(t.Context(), auction.NewAccepted(bid)); err != nil {
+			t.Fatal(err)
+		}
+		return readings(t, c) - before
+	}
+	place(1000) // the first one meets the auction
+	for i := range 5 {
+		if n := place(auction.Amount(2000 + 100*i)); n != 1 {
+			t.Errorf("%d readings for a bid after an own one", n)
+		}
+	}
+	s.Accept(s.Bid(id, "bidder", 5000)) // by the other replica
+	if n := place(6000); n < 2 {
+		t.Errorf("a bid of another replica came out of nowhere")
+	}
+	if n := place(7000); n != 1 {
+		t.Errorf("%d readings for a bid after an own one", n)
+	}
+	auctiontest.NewScene(t, t.Name(), replica, clock).CheckLogs()
+}
+
+// Bids that are committed together are learned in any order, also with those of
+// another replica between them.
+func TestOwnBidsAtOnce(t *testing.T) {
+	server := storetest.StartRedis(t)
+	clock := auctiontest.NewClock()
+	replica, other := open(t, server.URL(), clock.Now), open(t, server.URL(), clock.Now)
+	s := auctiontest.NewScene(t, t.Name(), replica, clock)
+	id := s.Listed("seller", s.Terms())
+	for round := range 20 {
+		var sent sync.WaitGroup
+		for i := range 20 {
+			bid := s.Bid(id, "bidder", auction.Amount(1000*(20*round+i+1)))
+			sent.Go(func() {
+				to := replica
+				if i%7 == 0 {
+					to = other
+				}
+				_, err := to.Place(t.Context(), auction.NewAccepted(bid))
+				if code := auction.CodeOf(err); code != "" && code != auction.CodeBidTooLow {
+					t.Error(err)
+				}
+			})
+		}
+		sent.Wait()
+		s.CheckLogs()
+	}
+	auctiontest.NewScene(t, t.Name(), other, clock).CheckLogs()
+}
