@@ -12,16 +12,11 @@ import (
 	"github.com/sigilo/sigilo/pkg/identity"
 )
 
-// caRows are requests that the CA must refuse.
-func caRows() []row {
+// signRows are requests for certificates that the CA must refuse.
+func signRows() []row {
 	sign := func(name string, code auction.Code, body func(*world) string) row {
 		return row{name: "ca/sign " + name, code: code, send: func(w *world) reply {
 			return w.post(w.h.Ready.CA+"/api/sign-csr", "", body(w))
-		}}
-	}
-	issue := func(name string, code auction.Code, body func(*world) string) row {
-		return row{name: "ca/issue " + name, code: code, send: func(w *world) reply {
-			return w.post(w.h.Ready.CA+"/api/issue", "", body(w))
 		}}
 	}
 	request := func(w *world) string {
@@ -74,6 +69,17 @@ func caRows() []row {
 		sign("renewal by another key", auction.CodeBadEnrolment, func(w *world) string {
 			return `{"csr":"` + request(w) + `","proof":"` + w.proof(w.bruno.key, identity.ProofForRenewal, "demo") + `"}`
 		}),
+	}
+}
+
+// issueRows are requests for tokens that the CA must refuse.
+func issueRows() []row {
+	issue := func(name string, code auction.Code, body func(*world) string) row {
+		return row{name: "ca/issue " + name, code: code, send: func(w *world) reply {
+			return w.post(w.h.Ready.CA+"/api/issue", "", body(w))
+		}}
+	}
+	return []row{
 		issue("proof of another key", auction.CodeBadEnrolment, func(w *world) string {
 			return issueBody(w.bruno.chain, w.proof(w.olga.key, identity.ProofForToken, "demo"))
 		}),

@@ -1,11 +1,8 @@
 package allinone_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -22,35 +19,28 @@ import (
 	"github.com/sigilo/sigilo/services/ca"
 )
 
-// handshakeRows are sessions that must not come about.
-func handshakeRows() []row {
-	bad := func(name string, code auction.Code, how func(*world) dialing) row {
-		return row{name: "handshake/" + name, code: code, send: func(w *world) reply {
-			d := how(w)
-			if d.person == nil {
-				d.person = w.bruno
-			}
-			_, r := w.connect(d)
-			return r
-		}}
-	}
+// handshake is a session that must not come about.
+func handshake(name string, code auction.Code, how func(*world) dialing) row {
+	return row{name: "handshake/" + name, code: code, send: func(w *world) reply {
+		d := how(w)
+		if d.person == nil {
+			d.person = w.bruno
+		}
+		_, r := w.connect(d)
+		return r
+	}}
+}
+
+// transcriptRows are handshakes whose messages are wrong.
+func transcriptRows() []row {
 	tampered := func(name string, code auction.Code, n int, change func([]byte) []byte) row {
-		return bad(name, code, func(*world) dialing {
+		return handshake(name, code, func(*world) dialing {
 			return dialing{tamper: func(i int, msg []byte) []byte {
 				if i == n {
 					msg = change(msg)
 				}
 				return msg
 			}}
-		})
-	}
-	token := func(name string, code auction.Code, make func(*world) string) row {
-		return bad("token "+name, code, func(w *world) dialing { return dialing{token: make(w)} })
-	}
-	chain := func(name string, make func(*world, *ecdsa.PrivateKey) [][]byte) row {
-		return bad("certificate "+name, auction.CodeBadCertificate, func(w *world) dialing {
-			key := newKey(w.t)
-			return dialing{key: key, chain: make(w, key)}
 		})
 	}
 	return []row{
@@ -65,16 +55,31 @@ func handshakeRows() []row {
 		// Here it is the client who finds out.
 		tampered("nonce changed on the way", auction.CodeBadSignature, 0, func(m []byte) []byte { m[2] ^= 1; return m }),
 		tampered("sealed part changed", auction.CodeBadHandshake, 1, func(m []byte) []byte { m[len(m)-1] ^= 1; return m }),
-		bad("mode that is not spoken", auction.CodeBadHandshake, func(*world) dialing {
+		handshake("mode that is not spoken", auction.CodeBadHandshake, func(*world) dialing {
 			return dialing{modes: []string{"sigilo.v1.none"}}
 		}),
 		tampered("mode that the client did not offer", auction.CodeBadHandshake, 0, func(m []byte) []byte {
 			m[len(m)-1] ^= 1 // the last letter of the mode offered
 			return m
 		}),
-		bad("transcript signed with another key", auction.CodeBadSignature, func(w *world) dialing {
+		handshake("transcript signed with another key", auction.CodeBadSignature, func(w *world) dialing {
 			return dialing{key: w.olga.key}
 		}),
+	}
+}
+
+// credentialRows are handshakes of somebody whom the house must not let in.
+func credentialRows() []row {
+	token := func(name string, code auction.Code, make func(*world) string) row {
+		return handshake("token "+name, code, func(w *world) dialing { return dialing{token: make(w)} })
+	}
+	chain := func(name string, make func(*world, *ecdsa.PrivateKey) [][]byte) row {
+		return handshake("certificate "+name, auction.CodeBadCertificate, func(w *world) dialing {
+			key := newKey(w.t)
+			return dialing{key: key, chain: make(w, key)}
+		})
+	}
+	return []row{
 		token("that is none", auction.CodeBadToken, func(*world) string { return "none" }),
 		token("of another person", auction.CodeBadToken, func(w *world) string { return w.olga.token }),
 		token("ended", auction.CodeTokenExpired, func(w *world) string {
@@ -214,25 +219,19 @@ func falseDMS(w *world) reply {
 	return reply{code: auction.CodeOf(err)}
 }
 
-// frameRows end the connection: who does not speak the protocol gets no second try.
+// badFrame ends the connection: who does not speak the protocol gets no second try.
+func badFrame(name string, code auction.Code, send func(*rawConn)) row {
+	return row{name: "frame/" + name, code: code, send: func(w *world) reply {
+		c := w.fresh(w.bruno)
+		send(c)
+		return c.closes()
+	}}
+}
+
+// frameRows are frames that do not open.
 func frameRows() []row {
-	bad := func(name string, code auction.Code, send func(*rawConn)) row {
-		return row{name: "frame/" + name, code: code, send: func(w *world) reply {
-			c := w.fresh(w.bruno)
-			send(c)
-			return c.closes()
-		}}
-	}
-	text := func(name, message string) row {
-		return bad(name, auction.CodeBadRequest, func(c *rawConn) { c.send([]byte(message)) })
-	}
-	command := func(name string, m *wire.CommandRequest) row {
-		m.ID = 1
-		return bad(name, auction.CodeBadRequest, func(c *rawConn) { c.send(wire.EncodeClient(m)) })
-	}
-	const follow = `{"type":"follow","id":1,"log":"house","seq":0}`
 	return []row{
-		bad("replayed", auction.CodeBadFrame, func(c *rawConn) {
+		badFrame("replayed", auction.CodeBadFrame, func(c *rawConn) {
 			frame, err := c.sess.Seal([]byte(follow))
 			if err != nil {
 				c.w.t.Fatal(err)
@@ -240,14 +239,14 @@ func frameRows() []row {
 			c.write(websocket.MessageBinary, frame)
 			c.write(websocket.MessageBinary, frame)
 		}),
-		bad("of another session", auction.CodeBadFrame, func(c *rawConn) {
+		badFrame("of another session", auction.CodeBadFrame, func(c *rawConn) {
 			frame, err := c.w.fresh(c.w.bruno).sess.Seal([]byte(follow))
 			if err != nil {
 				c.w.t.Fatal(err)
 			}
 			c.write(websocket.MessageBinary, frame)
 		}),
-		bad("changed", auction.CodeBadFrame, func(c *rawConn) {
+		badFrame("changed", auction.CodeBadFrame, func(c *rawConn) {
 			frame, err := c.sess.Seal([]byte(follow))
 			if err != nil {
 				c.w.t.Fatal(err)
@@ -255,11 +254,26 @@ func frameRows() []row {
 			frame[0] ^= 1
 			c.write(websocket.MessageBinary, frame)
 		}),
-		bad("in the clear", auction.CodeBadFrame, func(c *rawConn) { c.write(websocket.MessageBinary, []byte(follow)) }),
-		bad("of text", auction.CodeBadRequest, func(c *rawConn) { c.write(websocket.MessageText, []byte(follow)) }),
-		bad("too large", auction.CodeTooLarge, func(c *rawConn) {
+		badFrame("in the clear", auction.CodeBadFrame, func(c *rawConn) { c.write(websocket.MessageBinary, []byte(follow)) }),
+		badFrame("of text", auction.CodeBadRequest, func(c *rawConn) { c.write(websocket.MessageText, []byte(follow)) }),
+		badFrame("too large", auction.CodeTooLarge, func(c *rawConn) {
 			c.write(websocket.MessageBinary, make([]byte, session.MaxClientMessage+1))
 		}),
+	}
+}
+
+const follow = `{"type":"follow","id":1,"log":"house","seq":0}`
+
+// messageRows are messages that do not parse.
+func messageRows() []row {
+	text := func(name, message string) row {
+		return badFrame(name, auction.CodeBadRequest, func(c *rawConn) { c.send([]byte(message)) })
+	}
+	command := func(name string, m *wire.CommandRequest) row {
+		m.ID = 1
+		return badFrame(name, auction.CodeBadRequest, func(c *rawConn) { c.send(wire.EncodeClient(m)) })
+	}
+	return []row{
 		text("no JSON", "none"),
 		text("no type", `{"id":1}`),
 		text("unknown type", `{"type":"buy","id":1}`),
@@ -285,109 +299,4 @@ func slicesOf[T any](n int, v T) []T {
 		out[i] = v
 	}
 	return out
-}
-
-// requestRows are requests other than placing commands.
-func requestRows() []row {
-	ask := func(name string, code auction.Code, who func(*world) *rawConn, m func(w *world, id uint32) wire.ClientMessage) row {
-		return row{name: "request/" + name, code: code, send: func(w *world) reply {
-			return who(w).ask(func(id uint32) wire.ClientMessage { return m(w, id) })
-		}}
-	}
-	bruno := func(w *world) *rawConn { return w.fresh(w.bruno) }
-	olga := func(w *world) *rawConn { return w.olga.conn }
-	ada := func(w *world) *rawConn { return w.ada.conn }
-	spectator := func(w *world) *rawConn {
-		c, _ := w.connect(dialing{modes: []string{session.ModePublic}})
-		return c
-	}
-	entries := func(log func(*world) auction.ID, view wire.View) func(*world, uint32) wire.ClientMessage {
-		return func(w *world, id uint32) wire.ClientMessage {
-			return &wire.EntriesRequest{ID: id, Log: auction.LogID(log(w)), From: 1, View: view}
-		}
-	}
-	follow := func(log func(*world) auction.ID, seq uint64, leaf *auction.Hash) func(*world, uint32) wire.ClientMessage {
-		return func(w *world, id uint32) wire.ClientMessage {
-			return &wire.FollowRequest{ID: id, Log: auction.LogID(log(w)), Seq: seq, Leaf: leaf}
-		}
-	}
-	acknowledge := func(log func(*world) auction.ID) func(*world, uint32) wire.ClientMessage {
-		return func(w *world, id uint32) wire.ClientMessage {
-			return &wire.AcknowledgeRequest{ID: id, Auction: log(w), Message: auction.MessageClosed}
-		}
-	}
-	open := func(w *world) auction.ID { return w.open }
-	sold := func(w *world) auction.ID { return w.sold }
-	house := func(*world) auction.ID { return auction.ID(auction.HouseLog) }
-	nowhere := func(*world) auction.ID { return "00000000-0000-4000-8000-000000000000" }
-	leaf := auction.Hash(sha256.Sum256([]byte("other")))
-	query := func(name string, code auction.Code, c wire.Command) row {
-		return row{name: "request/" + name, code: code, send: func(w *world) reply { return w.query(w.bruno, c) }}
-	}
-	return []row{
-		ask("own view for a spectator", auction.CodeNotAllowed, spectator, entries(open, wire.ViewOwn)),
-		ask("acknowledgement of a spectator", auction.CodeNotAllowed, spectator, acknowledge(sold)),
-		ask("own view of the house log", auction.CodeBadRequest, olga, entries(house, wire.ViewOwn)),
-		ask("audit by a participant", auction.CodeNotAllowed, olga, entries(sold, wire.ViewAudit)),
-		ask("audit without approval", auction.CodeNotAllowed, ada, entries(sold, wire.ViewAudit)),
-		ask("audit before the close", auction.CodeAuctionOpen, ada, entries(open, wire.ViewAudit)),
-		ask("entries of no auction", auction.CodeUnknownAuction, olga, entries(nowhere, wire.ViewPublic)),
-		ask("follow no auction", auction.CodeUnknownAuction, olga, follow(nowhere, 0, nil)),
-		ask("follow from another leaf", auction.CodeHistoryChanged, olga, follow(open, 1, &leaf)),
-		ask("follow from beyond the end", auction.CodeHistoryChanged, olga, follow(open, 99, &leaf)),
-		ask("acknowledge of no auction", auction.CodeUnknownAuction, olga, acknowledge(nowhere)),
-		ask("acknowledge before the close", auction.CodeAuctionOpen, bruno, acknowledge(open)),
-		ask("acknowledge somebody else's message", auction.CodeNoDisclosure, olga, acknowledge(sold)),
-		query("item of no auction", auction.CodeUnknownAuction, wire.Command{Kind: auction.KindItem, Auction: nowhere(nil)}),
-		query("page after no auction", auction.CodeUnknownAuction, wire.Command{Kind: auction.KindAllItems, After: nowhere(nil)}),
-		{name: "request/follow twice", code: auction.CodeBadRequest, send: func(w *world) reply {
-			c := w.fresh(w.bruno)
-			again := func(id uint32) wire.ClientMessage { return follow(open, 0, nil)(w, id) }
-			if r := c.ask(again); r.code != "" {
-				return r
-			}
-			return c.ask(again)
-		}},
-		{name: "request/too many at once", code: auction.CodeRateLimited, send: flood},
-		{name: "request/stamps with a query", code: auction.CodeWrongStamps, send: func(w *world) reply {
-			jws := signed(w.t, w.bruno.key, w.bruno.cert.Thumbprint, w.payload(w.bruno, wire.Command{Kind: auction.KindInbox}))
-			return w.sendCommand(w.bruno.conn, jws, w.stamps(jws, w.now()))
-		}},
-		disclose("before the close", auction.CodeAuctionOpen, func(w *world) (*person, auction.ID, []byte) { return w.sofia, w.open, sealed }),
-		disclose("by a stranger", auction.CodeNoDisclosure, func(w *world) (*person, auction.ID, []byte) { return w.olga, w.sold, sealed }),
-		disclose("of no auction", auction.CodeUnknownAuction, func(w *world) (*person, auction.ID, []byte) { return w.olga, nowhere(w), sealed }),
-		disclose("of other bytes", auction.CodeBadRequest, func(w *world) (*person, auction.ID, []byte) {
-			return w.sofia, w.sold, bytes.ToUpper(sealed)
-		}),
-		disclose("of nothing", auction.CodeBadRequest, func(w *world) (*person, auction.ID, []byte) { return w.sofia, w.sold, nil }),
-	}
-}
-
-var sealed = []byte("sealed presentation")
-
-func disclose(name string, code auction.Code, how func(*world) (*person, auction.ID, []byte)) row {
-	return row{name: "disclose/" + name, code: code, send: func(w *world) reply {
-		who, id, attached := how(w)
-		jws := signed(w.t, who.key, who.cert.Thumbprint, w.payload(who, wire.Command{
-			Kind: auction.KindDisclose, Auction: id, Sealed: sha256.Sum256(sealed),
-		}))
-		return who.conn.ask(func(id uint32) wire.ClientMessage {
-			return &wire.CommandRequest{ID: id, JWS: jws, Stamps: []auction.Blob{}, Sealed: attached}
-		})
-	}}
-}
-
-// flood sends requests without waiting for answers until one is refused.
-func flood(w *world) reply {
-	c := w.fresh(w.bruno)
-	const many = 500
-	for id := range uint32(many) {
-		c.send(wire.EncodeClient(&wire.UnfollowRequest{ID: id + 1, Log: auction.HouseLog}))
-	}
-	for id := range uint32(many) {
-		if r := c.await(id + 1); r.code != "" {
-			return r
-		}
-	}
-	return reply{code: auction.Code(fmt.Sprintf("none of %d was refused", many))}
 }

@@ -34,8 +34,8 @@ func TestBadInput(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	w := newWorld(t, ctx)
-	rows := slices.Concat(handshakeRows(), frameRows(), payloadRows(), listingRows(), signatureRows(), stampRows(),
-		headRows(), ruleRows(), requestRows(), caRows(), otherHTTPRows(), lateRows())
+	rows := slices.Concat(transcriptRows(), credentialRows(), frameRows(), messageRows(), payloadRows(), listingRows(),
+		signatureRows(), stampRows(), headRows(), ruleRows(), logRows(), queryRows(), signRows(), issueRows(), otherHTTPRows(), lateRows())
 	for _, row := range rows {
 		if !t.Run(row.name, func(t *testing.T) { w.refuses(t, row) }) && ctx.Err() != nil {
 			return
