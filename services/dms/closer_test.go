@@ -54,7 +54,7 @@ func TestCloseAfterGrace(t *testing.T) {
 	s := newStage(t, nil)
 	id := s.listed(2)
 	c := newCloser(s.Backend, s.Clock)
-	end, grace := s.State(id).End(), auction.Time(s.Policy.Grace)
+	end, grace := s.State(id).End(), auction.Time(s.State(id).Policy.Grace)
 	for _, at := range []auction.Time{end - 1, end, end + grace} {
 		s.Clock.Set(at)
 		if s.closeDue(c); s.State(id).Closed != nil {
@@ -104,7 +104,7 @@ func TestCloseOverALogThatGrew(t *testing.T) {
 	store := &closing{Backend: s.Backend}
 	store.before = func() {
 		now := s.Clock.Time()
-		s.Clock.Set(last.TS + auction.Time(s.Policy.Freshness)) // as far as the bid is fresh
+		s.Clock.Set(last.TS + auction.Time(s.State(id).Policy.Freshness)) // as far as the bid is fresh
 		s.Accept(last)
 		s.Clock.Set(now)
 	}
