@@ -36,7 +36,6 @@ const (
 type trust struct {
 	ca       string // base URL
 	house    string
-	issuer   []byte // the CA's intermediate, DER; fetched with the key set
 	verifier *identity.Verifier
 	http     *http.Client
 	clock    auction.Clock
