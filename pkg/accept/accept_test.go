@@ -126,17 +126,22 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 			continue
 		}
-		c := accepted.Command()
-		if tt.want != "" {
-			if c.JWS != nil {
-				t.Errorf("%s: refused, and made all the same", tt.name)
-			}
-			continue
+		checkMade(t, tt.name, s, accepted.Command(), tt.want == "")
+	}
+}
+
+// checkMade holds that what was made is what was sent, and nothing if it was refused.
+func checkMade(t *testing.T, name string, s sent, c auction.Command, taken bool) {
+	t.Helper()
+	if !taken {
+		if c.JWS != nil {
+			t.Errorf("%s: refused, and made all the same", name)
 		}
-		if c.Participant != s.by.Certificate.Participant || !bytes.Equal(c.JWS, s.cmd.JWS) || c.CRL != 7 || len(c.Chain) != 2 ||
-			c.Kind.Stamped() && (c.TS < now || c.TS > now.Add(time.Second)) || !c.Kind.Stamped() && c.TS != 0 {
-			t.Errorf("%s: made %+v", tt.name, c)
-		}
+		return
+	}
+	if c.Participant != s.by.Certificate.Participant || !bytes.Equal(c.JWS, s.cmd.JWS) || c.CRL != 7 || len(c.Chain) != 2 ||
+		c.Kind.Stamped() && (c.TS < now || c.TS > now.Add(time.Second)) || !c.Kind.Stamped() && c.TS != 0 {
+		t.Errorf("%s: made %+v", name, c)
 	}
 }
 
