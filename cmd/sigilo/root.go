@@ -37,6 +37,7 @@ type root struct {
 	Trial    trialCmd    `cmd:"" help:"Hold a short auction in a house that is up, and check all that it says."`
 	Up       upCmd       `cmd:"" help:"Run a whole auction house on this machine."`
 	Bench    benchCmd    `cmd:"" help:"Measure a house of your own."`
+	CA       caCmd       `cmd:"" name:"ca" help:"Operate the CA of a house: invite, list, revoke and erase people, read the audit."`
 }
 
 const description = `Takes part in auctions whose house cannot see who you are.
