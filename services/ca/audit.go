@@ -28,14 +28,14 @@ type auditEntry struct {
 	ID          int64           `json:"id"`
 	At          auction.Time    `json:"at"`
 	Action      registry.Action `json:"action"`
-	Person      int64           `json:"person,omitempty"`
+	Person      int64           `json:"person,omitzero"`
 	Participant string          `json:"participant,omitempty"`
 	Serial      string          `json:"serial,omitempty"`
 }
 
 type auditAnswer struct {
 	Entries []auditEntry `json:"entries"`
-	Next    int64        `json:"next,omitempty"` // give it as ?after= for the rest
+	Next    int64        `json:"next,omitzero"` // give it as ?after= for the rest
 }
 
 func (s *server) audit(c echo.Context) error {
