@@ -85,9 +85,25 @@ func ParseKey(data []byte) (*ecdsa.PrivateKey, error) {
 // file's group may read, or that the group may write; group read is let pass,
 // since Kubernetes mounts a secret for a pod's group in this way.
 func LoadKey(path string) (*ecdsa.PrivateKey, error) {
+	return LoadLockedKey(path, "")
+}
+
+// LoadLockedKey reads a private key file as [LoadKey] does, which may be encrypted
+// with the passphrase: it is then what age -p makes of such a file, in either of
+// age's two forms. An empty passphrase reads only files that are not encrypted.
+func LoadLockedKey(path, passphrase string) (*ecdsa.PrivateKey, error) {
 	data, err := LoadSecret(path, maxKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("load key: %w", err)
+	}
+	if !locked(data) {
+		return ParseKey(data)
+	}
+	if passphrase == "" {
+		return nil, fmt.Errorf("load key: %s is encrypted, and there is no passphrase", path)
+	}
+	if data, err = unlock(data, passphrase); err != nil {
+		return nil, fmt.Errorf("load key: %s: %w", path, err)
 	}
 	return ParseKey(data)
 }
