@@ -100,44 +100,61 @@ func (c *Checker) Party(token string, chain [][]byte, keys *identity.KeySet, lis
 // Command checks a parsed command: made for this house, by this party, with the
 // stamps that the policy demands, and none for a kind without. sealed is what
 // goes along with a disclose command.
+//
+// A command that was signed under an earlier certificate of the same key passes
+// without its head: the rules then give it the answer that it got before, if it
+// was committed, and refuse it otherwise.
 func (c *Checker) Command(by *Party, cmd wire.Signed, stamps [][]byte, sealed []byte, policy auction.Hash, p auction.Policy) (auction.Accepted, error) {
 	if cmd.House != c.house {
 		return auction.Accepted{}, auction.Refuse(auction.CodeWrongAudience, "this command was made for another house")
 	}
-	if cmd.Thumbprint != by.Certificate.Thumbprint {
-		return auction.Accepted{}, auction.Refuse(auction.CodeNotYourCommand, "a command is signed with the key of the session")
+	if changes := cmd.Kind.Stamped() || cmd.Kind == auction.KindDisclose; changes && by.Role != identity.RoleParticipant {
+		return auction.Accepted{}, auction.Refuse(auction.CodeNotAllowed, "only a participant lists, bids and discloses")
 	}
 	if err := checkForm(cmd, stamps, sealed, p.Quorum); err != nil {
-		return auction.Accepted{}, err
-	}
-	var err error
-	c.observe("command_signature", func() { err = cmd.Verify(by.Key()) })
-	if err != nil {
 		return auction.Accepted{}, err
 	}
 	out := auction.Command{
 		Kind: cmd.Kind, Auction: cmd.Auction, Pseudonym: cmd.Pseudonym,
 		Participant: by.Certificate.Participant, Digest: cmd.Digest, Head: cmd.Head,
-		Terms: cmd.Terms, Amount: cmd.Amount, Currency: cmd.Currency, TermsHash: cmd.TermsHash,
+		Terms: cmd.Terms, Listing: cmd.Listing, Amount: cmd.Amount, Currency: cmd.Currency, TermsHash: cmd.TermsHash,
 		JWS: cmd.JWS, Tokens: stamps, Certificate: by.Certificate.Thumbprint, Chain: by.Chain,
 		CRL: by.CRL, Sealed: sealed,
 	}
-	if cmd.Kind == auction.KindList {
-		if out.Listing, err = auction.ParseTerms(cmd.Terms); err != nil {
-			return auction.Accepted{}, err
+	var err error
+	c.observe("command_signature", func() { err = cmd.Verify(by.Key()) })
+	if cmd.Thumbprint != by.Certificate.Thumbprint {
+		if err != nil {
+			return auction.Accepted{}, auction.Refuse(auction.CodeNotYourCommand, "a command is signed with the key of the session")
 		}
+		out.Head = auction.Head{}
+	}
+	if err != nil {
+		return auction.Accepted{}, err
 	}
 	if cmd.Kind.Stamped() {
-		quorum, err := c.quorum(policy, p)
-		if err != nil {
-			return auction.Accepted{}, err
-		}
-		c.observe("timestamp_token", func() { out.TS, _, err = quorum.Verify(stamps, cmd.Digest) })
-		if err != nil {
+		if out.TS, err = c.stamped(by, cmd, stamps, policy, p); err != nil {
 			return auction.Accepted{}, err
 		}
 	}
 	return auction.NewAccepted(out), nil
+}
+
+// stamped checks a command's stamps, and that the signer's certificate was good
+// when it was stamped: whoever verifies the log later asks for that.
+func (c *Checker) stamped(by *Party, cmd wire.Signed, stamps [][]byte, policy auction.Hash, p auction.Policy) (ts auction.Time, err error) {
+	quorum, err := c.quorum(policy, p)
+	if err != nil {
+		return 0, err
+	}
+	c.observe("timestamp_token", func() { ts, _, err = quorum.Verify(stamps, cmd.Digest) })
+	if err != nil {
+		return 0, err
+	}
+	if at := ts.Std(); at.Before(by.Certificate.NotBefore) || at.After(by.Certificate.NotAfter) {
+		return 0, auction.Refuse(auction.CodeBadCertificate, "the certificate was not good when the command was stamped: renew it")
+	}
+	return ts, nil
 }
 
 // checkForm holds what costs nothing to check, before any signature.

@@ -117,6 +117,19 @@ func TestCommand(t *testing.T) {
 		{"nothing sealed", disclose, func(*sent) {}, auction.CodeBadRequest},
 		{"something else sealed", disclose, func(s *sent) { s.sealed = []byte("other") }, auction.CodeBadRequest},
 		{"something sealed with a bid", bid, func(s *sent) { s.sealed = sealed }, auction.CodeBadRequest},
+		{"an auditor's bid", bid, func(s *sent) { s.by.Role = identity.RoleAuditor }, auction.CodeNotAllowed},
+		{"an auditor's disclosure", disclose, func(s *sent) { s.by.Role, s.sealed = identity.RoleAuditor, sealed }, auction.CodeNotAllowed},
+		{"an auditor's query", wire.Command{House: "demo", Kind: auction.KindInbox}, func(s *sent) { s.by.Role = identity.RoleAuditor }, ""},
+		{"stamped after the certificate's end", bid, func(s *sent) {
+			ended := *s.by.Certificate
+			ended.NotAfter = now.Std().Add(-time.Second)
+			s.by.Certificate = &ended
+		}, auction.CodeBadCertificate},
+		{"stamped before the certificate's begin", bid, func(s *sent) {
+			early := *s.by.Certificate
+			early.NotBefore = now.Std().Add(2 * time.Second)
+			s.by.Certificate = &early
+		}, auction.CodeBadCertificate},
 	}
 	for _, tt := range tests {
 		s := good(tt.cmd)
@@ -142,6 +155,29 @@ func checkMade(t *testing.T, name string, s sent, c auction.Command, taken bool)
 	if c.Participant != s.by.Certificate.Participant || !bytes.Equal(c.JWS, s.cmd.JWS) || c.CRL != 7 || len(c.Chain) != 2 ||
 		c.Kind.Stamped() && (c.TS < now || c.TS > now.Add(time.Second)) || !c.Kind.Stamped() && c.TS != 0 {
 		t.Errorf("%s: made %+v", name, c)
+	}
+}
+
+// A command that was signed before the certificate was renewed may have been
+// committed: it passes, so that the rules can answer it again, and names no head,
+// so that they cannot commit it now.
+func TestCommandOfAnEarlierCertificate(t *testing.T) {
+	h := newHouse(t, "demo")
+	bruno := h.person(identity.RoleParticipant)
+	cmd := bruno.signed(t, wire.Command{
+		House: "demo", Kind: auction.KindBid, Auction: auctionID, Amount: 1, Currency: "EUR",
+		Head: auction.Head{Size: 3, Root: auction.Hash{4}}, TermsHash: auction.Hash{1},
+	})
+	renewed := h.party(bruno)
+	certificate := *renewed.Certificate
+	certificate.Thumbprint = auction.Hash{5}
+	renewed.Certificate = &certificate
+	accepted, err := h.checker.Command(renewed, cmd, h.stamps(cmd.Digest, 1, 2, 3), nil, auction.Hash{9}, h.policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := accepted.Command(); c.Digest != cmd.Digest || c.Head != (auction.Head{}) {
+		t.Errorf("made %+v", c)
 	}
 }
 

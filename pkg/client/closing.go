@@ -180,11 +180,11 @@ func (c *Client) checkCounterpart(m wire.Message, own wire.Signed, log publicLog
 	if err != nil {
 		return err
 	}
-	accepted, err := c.checker.Command(&accept.Party{Certificate: cert}, cmd, private.Tokens, nil, log.terms.Policy, log.policy)
+	accepted, err := c.checker.Command(&accept.Party{Certificate: cert, Role: identity.RoleParticipant}, cmd, private.Tokens, nil, log.terms.Policy, log.policy)
 	if err != nil {
 		return err
 	}
-	if ts := accepted.Command().TS; ts != private.TS || cmd.Auction != m.Auction || cmd.Pseudonym != event.Pseudonym ||
+	if ts := accepted.Command().TS; ts != private.TS || cmd.Thumbprint != cert.Thumbprint || cmd.Auction != m.Auction || cmd.Pseudonym != event.Pseudonym ||
 		cmd.Amount != event.Amount || string(cmd.Terms) != event.Terms || cert.Participant != private.Participant {
 		return falseClose("the counterpart's command is not what the log says")
 	}

@@ -174,7 +174,7 @@ func (r *replay) command(before *auction.State, e auction.Entry, ev auction.Even
 	want := c.Event()
 	want.Seq, want.Recorded = ev.Seq, ev.Recorded
 	switch {
-	case !bytes.Equal(c.Private(private.Arrival).Encode(), e.Private):
+	case signed.Thumbprint != private.Certificate || !bytes.Equal(c.Private(private.Arrival).Encode(), e.Private):
 		return malformed("the signer, the certificate or the time is not that of the command")
 	case !bytes.Equal(want.Encode(), e.Event):
 		return malformed("the event does not say what the command says")

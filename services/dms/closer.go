@@ -20,7 +20,7 @@ type closer struct {
 		auction.Store
 		auction.Reader
 	}
-	stamper tsp.Stamper
+	stamper func(auction.Hash, auction.Policy) (tsp.Stamper, error)
 	clock   auction.Clock
 	log     *slog.Logger
 	metrics *metrics
@@ -64,8 +64,8 @@ func (c *closer) closeDue(ctx context.Context) error {
 
 // close closes one auction if its grace has passed: stamp the final head, judge
 // the log as a whole, and append the record if the log is still as long as that
-// head. The stamps must be later than end and grace, whatever this replica's
-// clock said. It returns for how long an auction that is still open should have
+// head. The stamps are of the auction's own policy, and later than end and grace,
+// whatever this replica's clock said. It returns for how long an auction that is still open should have
 // been closed.
 func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) (time.Duration, error) {
 	for {
@@ -82,7 +82,11 @@ func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) (ti
 			return 0, nil
 		}
 		head := state.Head()
-		tokens, median, err := c.stamper.Stamp(ctx, auction.CloseDigest(id, head))
+		stamper, err := c.stamper(state.Terms.Policy, state.Policy)
+		if err != nil {
+			return overdue, err
+		}
+		tokens, median, err := stamper.Stamp(ctx, auction.CloseDigest(id, head))
 		if err != nil {
 			return overdue, err
 		}

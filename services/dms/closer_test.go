@@ -32,7 +32,7 @@ func newCloser(store interface {
 	auction.Reader
 }, clock *auctiontest.Clock) *closer {
 	return &closer{
-		store: store, stamper: stamper{clock}, clock: clock.Now, log: slog.New(slog.DiscardHandler),
+		store: store, stamper: stamper{clock}.of, clock: clock.Now, log: slog.New(slog.DiscardHandler),
 		metrics: newMetrics(prometheus.NewRegistry()),
 	}
 }
@@ -75,7 +75,7 @@ func TestCloseWaitsForTheAuthorities(t *testing.T) {
 	behind := auctiontest.NewClock()
 	behind.Set(s.State(id).End())
 	c := newCloser(s.Backend, s.Clock)
-	c.stamper = stamper{behind}
+	c.stamper = stamper{behind}.of
 	s.pastGrace(id)
 	if s.closeDue(c); s.State(id).Closed != nil {
 		t.Error("closed over a stamp from before the grace")

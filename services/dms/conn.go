@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -59,6 +60,12 @@ func (s *server) newConn() *conn {
 // serve runs one connection from handshake to end.
 func (c *conn) serve(ws *websocket.Conn) {
 	defer ws.CloseNow()
+	// A defect that one client finds must not end the connections of all.
+	defer func() {
+		if p := recover(); p != nil {
+			c.srv.log.ErrorContext(c.srv.ctx, "a connection panicked", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	metrics := c.srv.metrics
 	if err := c.shakeHands(ws); err != nil {
 		metrics.handshake(err)

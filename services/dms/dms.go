@@ -9,12 +9,14 @@ package dms
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -128,6 +130,11 @@ func (k keyring) fit(house string) error {
 	if k.parsed.House != house {
 		return errors.New("the policy is of another house")
 	}
+	for _, root := range k.roots {
+		if !slices.Contains(k.parsed.Roots, sha256.Sum256(root)) {
+			return errors.New("the policy does not pin the root that is configured")
+		}
+	}
 	logKey, err := evidence.ParseLogKey(k.parsed.LogKey)
 	if err != nil {
 		return fmt.Errorf("read the policy's log key: %w", err)
@@ -150,35 +157,20 @@ func newServer(cfg Config, keys keyring, registry prometheus.Registerer, log *sl
 	if s.checker, err = accept.New(cfg.House, keys.roots, s.observe); err != nil {
 		return nil, err
 	}
-	if s.stamper, err = s.newStamper(keys); err != nil {
+	s.authorities = &authorities{
+		roots: keys.roots, urls: cfg.TSA, simulated: keys.parsed.Simulated, metrics: s.metrics,
+		byPolicy: make(map[auction.Hash]*tsp.Client),
+	}
+	stamper, err := s.authorities.stamper(auction.PolicyHash(keys.policy), keys.parsed)
+	if err != nil {
 		return nil, err
 	}
-	s.clock = tsp.NewClock(s.stamper, nil, keys.parsed.Simulated)
+	s.clock = tsp.NewClock(stamper, nil, keys.parsed.Simulated)
 	s.trust = &trust{
 		ca: cfg.CA, house: cfg.House, verifier: s.checker.Verifier(),
 		http: &http.Client{}, clock: s.clock.Now, log: log,
 	}
 	return s, s.watchHealth(registry, keys)
-}
-
-// newStamper asks the time authorities of the policy for stamps.
-func (s *server) newStamper(keys keyring) (*tsp.Client, error) {
-	authorities, err := accept.Authorities(keys.parsed, keys.roots)
-	if err != nil {
-		return nil, err
-	}
-	client := tsp.ClientConfig{
-		Quorum: keys.parsed.Quorum, Observe: s.metrics.stamped,
-	}
-	for _, a := range authorities {
-		url, ok := s.cfg.TSA[a.Name()]
-		if !ok {
-			return nil, fmt.Errorf("no --tsa for the policy's authority %q", a.Name())
-		}
-		s.metrics.knows(a.Name())
-		client.Endpoints = append(client.Endpoints, tsp.Endpoint{Authority: a, URL: url + "/api/timestamp"})
-	}
-	return tsp.NewClient(client)
 }
 
 // openStore waits for a store that is not there yet.
@@ -219,7 +211,7 @@ func (s *server) background(ctx context.Context, keys keyring) error {
 		every = clockEverySimulated
 	}
 	closer := &closer{
-		store: s.store, stamper: s.stamper, clock: s.clock.Now, log: s.log, metrics: s.metrics,
+		store: s.store, stamper: s.authorities.stamper, clock: s.clock.Now, log: s.log, metrics: s.metrics,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.clock.Run(ctx, every) })

@@ -2,7 +2,6 @@ package dms
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/accept"
@@ -49,11 +48,17 @@ func refused(id uint32, err error) wire.ServerMessage {
 }
 
 var (
+	errCommitted = auction.Refuse(auction.CodeUnknownResult, "it may be committed: send the same again")
 	errTooFast   = auction.Refuse(auction.CodeRateLimited, "too many requests on this connection: slow down")
 	errSpectator = auction.Refuse(auction.CodeNotAllowed, "a spectator follows logs and reads public entries, nothing else")
 )
 
 func (c *conn) dispatch(ctx context.Context, request wire.ClientMessage) (wire.ServerMessage, error) {
+	if c.party != nil {
+		if err := c.srv.stillGood(c.party); err != nil {
+			return nil, err
+		}
+	}
 	switch r := request.(type) {
 	case *wire.FollowRequest:
 		return c.follow(ctx, r)
@@ -94,12 +99,11 @@ func (c *conn) carryOut(ctx context.Context, r *wire.CommandRequest, cmd wire.Si
 	if err != nil {
 		return nil, err
 	}
-	party, err := c.srv.stillGood(c.party)
-	if err != nil {
+	if err := c.srv.authorities.admit(policy); err != nil && cmd.Kind.Stamped() {
 		return nil, err
 	}
 	stage.done(cmd.Kind, "lookup")
-	accepted, err := c.srv.checker.Command(party, cmd, raw(r.Stamps), r.Sealed, hash, policy)
+	accepted, err := c.srv.checker.Command(c.party, cmd, raw(r.Stamps), r.Sealed, hash, policy)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +133,8 @@ func (c *conn) place(ctx context.Context, id uint32, accepted auction.Accepted, 
 	c.srv.mail.expect(cmd.Auction, c)
 	private, err := auction.ParsePrivate(answer.Entry.Private)
 	if err != nil {
-		return nil, fmt.Errorf("read the entry just committed: %w", err)
+		c.srv.log.ErrorContext(ctx, "an entry just committed does not parse", "error", err)
+		return nil, errCommitted
 	}
 	return &wire.ReceiptAnswer{
 		ID: id, Event: string(answer.Entry.Event), Commitment: answer.Entry.Commitment,
@@ -151,23 +156,22 @@ func (s *server) policyOf(ctx context.Context, cmd wire.Signed) (auction.Hash, a
 	return house.InForce, house.Policies[house.InForce], nil
 }
 
-// stillGood checks a party's certificate and token again: a session outlives
-// neither, nor a revocation.
-func (s *server) stillGood(p *accept.Party) (*accept.Party, error) {
+// stillGood checks a party's certificate and token again, and notes the list
+// that does not revoke it: a session outlives neither, nor a revocation.
+func (s *server) stillGood(p *accept.Party) error {
 	now, err := s.clock.Now()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if now >= p.Expires {
-		return nil, auction.Refuse(auction.CodeTokenExpired, "the session's token has ended: get a new one and connect again")
+		return auction.Refuse(auction.CodeTokenExpired, "the session's token has ended: get a new one and connect again")
 	}
 	list := s.trust.list.Load()
 	if err := list.Check(p.Certificate, now.Std()); err != nil {
-		return nil, err
+		return err
 	}
-	fresh := *p
-	fresh.CRL = uint64(list.Number)
-	return &fresh, nil
+	p.CRL = uint64(list.Number)
+	return nil
 }
 
 // followTime reads simulated time again before a command is judged by it: an

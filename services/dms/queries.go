@@ -22,11 +22,11 @@ func (s *server) query(ctx context.Context, id uint32, cmd auction.Command, afte
 		if err != nil {
 			return nil, err
 		}
-		listing, err := s.store.Entries(ctx, auction.LogID(cmd.Auction), 1, 1)
+		listing, err := s.entry(ctx, auction.LogID(cmd.Auction), 1)
 		if err != nil {
 			return nil, err
 		}
-		event, err := auction.ParseEvent(listing[0].Event)
+		event, err := auction.ParseEvent(listing.Event)
 		if err != nil {
 			return nil, err
 		}

@@ -32,19 +32,19 @@ type state interface {
 
 // server is one replica: what all its connections share.
 type server struct {
-	cfg     Config
-	log     *slog.Logger
-	metrics *metrics
-	store   state
-	clock   *tsp.Clock
-	stamper tsp.Stamper
-	trust   *trust
-	checker *accept.Checker
-	heads   *heads
-	hub     *broadcast.Hub
-	mail    *mail
-	chain   [][]byte
-	key     *ecdsa.PrivateKey
+	cfg         Config
+	log         *slog.Logger
+	metrics     *metrics
+	store       state
+	clock       *tsp.Clock
+	trust       *trust
+	authorities *authorities
+	checker     *accept.Checker
+	heads       *heads
+	hub         *broadcast.Hub
+	mail        *mail
+	chain       [][]byte
+	key         *ecdsa.PrivateKey
 
 	door *door
 

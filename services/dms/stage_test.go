@@ -81,6 +81,9 @@ func newLogSigner(t *testing.T) *evidence.LogSigner {
 // stamper stamps the time of a test's clock.
 type stamper struct{ clock *auctiontest.Clock }
 
+// of returns itself for every policy.
+func (s stamper) of(auction.Hash, auction.Policy) (tsp.Stamper, error) { return s, nil }
+
 func (s stamper) Stamp(context.Context, [32]byte) ([][]byte, auction.Time, error) {
 	return [][]byte{{1}}, s.clock.Time(), nil
 }

@@ -27,7 +27,7 @@ const (
 	refreshGap = 2 * time.Second
 	// fetchTimeout bounds one fetch; the CA is near and the documents small.
 	fetchTimeout = 5 * time.Second
-	maxDocument  = 1 << 20
+	maxDocument  = 4 << 20 // as large a list as can be verified
 )
 
 // trust is what this replica knows of the CA at the moment: its key set for
@@ -100,6 +100,9 @@ func (t *trust) refresh(ctx context.Context, gap time.Duration) error {
 	list, err := t.verifier.RevocationList(crl, block.Bytes, now.Std())
 	if err != nil {
 		return fmt.Errorf("verify revocation list: %w", err)
+	}
+	if last := t.list.Load(); last != nil && list.Number < last.Number {
+		return errors.New("the CA shows an older revocation list than before")
 	}
 	t.list.Store(list)
 	return nil

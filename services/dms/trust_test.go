@@ -173,3 +173,19 @@ func TestNoSessionWithoutTheCA(t *testing.T) {
 		t.Errorf("without trusted time: %v", err)
 	}
 }
+
+// A revocation list that is older than the one at hand would let a revoked key
+// in again: whoever shows it, it is not taken.
+func TestOlderListIsRefused(t *testing.T) {
+	ca := newFakeCA(t)
+	now := ca.clock.Time()
+	older := ca.list
+	var err error
+	ca.list, err = ca.issuer.NewRevocationList(2, now.Add(-time.Minute).Std(), now.Add(time.Hour).Std(), nil)
+	ca.must(err)
+	ca.must(ca.trust.refresh(t.Context(), 0))
+	ca.list = older
+	if err := ca.trust.refresh(t.Context(), 0); err == nil || ca.trust.list.Load().Number != 2 {
+		t.Errorf("an older list was taken: %v", err)
+	}
+}
