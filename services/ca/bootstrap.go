@@ -94,7 +94,8 @@ func TSAFiles(authority string, simulated bool) (key, certificate string) {
 func (c Config) WithFiles(dir string) Config {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	c.Root, c.Certificate, c.Key = in(FileRoot), in(FileCertificate), in(FileKey)
-	c.TokenKey, c.CredentialKey, c.OperatorToken = in(FileTokenKey), in(FileCredentialKey), in(FileOperatorToken)
+	c.TokenKey, c.CredentialKey = []string{in(FileTokenKey)}, []string{in(FileCredentialKey)}
+	c.OperatorToken = in(FileOperatorToken)
 	return c
 }
 

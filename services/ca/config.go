@@ -26,13 +26,14 @@ type Config struct {
 
 	House string `help:"Id of the house." required:""`
 
-	Root          string `help:"File with the root certificate, PEM. The root's key is not needed, and does not belong here." type:"path" required:""`
-	Certificate   string `help:"File with the CA's intermediate certificate, PEM." type:"path" required:""`
-	Key           string `help:"File with the key of --certificate." type:"path" required:""`
-	TokenKey      string `name:"token-key" help:"File with the key that signs session tokens." type:"path" required:""`
-	CredentialKey string `name:"credential-key" help:"File with the key that signs identity credentials." type:"path" required:""`
-	OperatorToken string `name:"operator-token" help:"File with the operator's token." type:"path" required:""`
-	Registry      string `help:"File of the registry (SQLite). It holds names: keep it on this service's own disk." type:"path" default:"registry.db"`
+	Root          string   `help:"File with the root certificate, PEM. The root's key is not needed, and does not belong here." type:"path" required:""`
+	Certificate   string   `help:"File with the CA's intermediate certificate, PEM." type:"path" required:""`
+	Key           string   `help:"File with the key of --certificate." type:"path" required:""`
+	TokenKey      []string `name:"token-key" help:"File with the key that signs session tokens. More may follow, the next and the one before: they sign nothing, and are in the key set." type:"path" required:""`
+	CredentialKey []string `name:"credential-key" help:"File with the key that signs identity credentials. More may follow, as for --token-key; one that has signed stays for 90 days." type:"path" required:""`
+	KeyPassphrase string   `name:"key-passphrase" help:"File with the passphrase of the key files that are encrypted (by age -p). Others are read as they are." type:"path"`
+	OperatorToken string   `name:"operator-token" help:"File with the operator's token." type:"path" required:""`
+	Registry      string   `help:"File of the registry (SQLite). It holds names: keep it on this service's own disk." type:"path" default:"registry.db"`
 
 	Mode       string `help:"Who may enrol: invite (whoever has an operator's code) or open (everybody, under any name)." enum:"invite,open" default:"invite"`
 	OpenPublic bool   `name:"open-public" help:"Let --mode=open listen on an address that others can reach. Anybody can then be anybody."`
