@@ -170,6 +170,9 @@ func newServer(cfg Config, keys keyring, registry prometheus.Registerer, log *sl
 		ca: cfg.CA, house: cfg.House, verifier: s.checker.Verifier(),
 		http: &http.Client{}, clock: s.clock.Now, log: log,
 	}
+	if keys.parsed.Simulated {
+		s.trust.readTime = s.readTime
+	}
 	return s, s.watchHealth(registry, keys)
 }
 

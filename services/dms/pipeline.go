@@ -178,9 +178,13 @@ func (s *server) stillGood(p *accept.Party) error {
 // operator may have moved it a moment ago, and what is refused or accepted by
 // the rules is so for good.
 func (s *server) followTime(ctx context.Context, policy auction.Policy) {
-	if !policy.Simulated {
-		return
+	if policy.Simulated {
+		s.readTime(ctx)
 	}
+}
+
+// readTime sets the clock by the time authorities now.
+func (s *server) readTime(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if err := s.clock.Refresh(ctx); err != nil {

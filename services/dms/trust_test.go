@@ -1,6 +1,7 @@
 package dms
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"encoding/pem"
 	"log/slog"
@@ -156,6 +157,30 @@ func TestEndedListIsFetched(t *testing.T) {
 	ca.must(err)
 	ca.trust.last = time.Time{}
 	ca.must(ca.authenticate(token, chain))
+}
+
+// Simulated time that was moved is read again before somebody is refused.
+func TestMovedTimeIsReadAgain(t *testing.T) {
+	ca := newFakeCA(t)
+	token, chain := ca.newcomer()
+	ca.must(ca.authenticate(token, chain))
+	behind := ca.clock.Time()
+	ca.clock.Advance(10 * time.Minute)
+	token, chain = ca.newcomer()
+	reads := 0
+	ca.trust.clock = func() (auction.Time, error) { return behind, nil }
+	if err := ca.authenticate(token, chain); auction.CodeOf(err) != auction.CodeBadCertificate {
+		t.Fatalf("a certificate of the future: %v", err)
+	}
+	ca.trust.readTime = func(context.Context) {
+		reads++
+		behind = ca.clock.Time()
+	}
+	ca.must(ca.authenticate(token, chain))
+	ca.must(ca.authenticate(token, chain))
+	if reads != 1 {
+		t.Errorf("the time was read %d times, want once", reads)
+	}
 }
 
 func TestNoSessionWithoutTheCA(t *testing.T) {
