@@ -64,7 +64,7 @@ func TestLostWakeDelaysByASecond(t *testing.T) {
 		defer hub.Close()
 		q := broadcast.NewQueue(10, 1000)
 		defer follow(t, hub, 0, q)()
-		time.Sleep(10 * time.Second)
+		time.Sleep(10*time.Second + 500*time.Millisecond) // between two looks
 		log.grow(1)
 		expect(t, q, 1, 1)
 		if n, sum := lag(t, reg); n != 1 || sum != 0 {
