@@ -44,7 +44,8 @@ func Run(ctx context.Context, cfg Config) error {
 	metrics := ops.Registry()
 	s := &server{
 		cfg: cfg, log: log, keys: keys, people: people, clock: clock,
-		nonces: newNonces(), limiter: newLimiter(cfg.Rate),
+		provider: &provider{cfg: cfg},
+		nonces:   newNonces(), limiter: newLimiter(cfg.Rate),
 		metrics: newMetrics(metrics, map[string]time.Time{"ca": keys.issuer.NotAfter()}),
 	}
 	err = ops.Serve(ctx, ops.Server{
@@ -61,15 +62,16 @@ func Run(ctx context.Context, cfg Config) error {
 
 // server is a CA at work.
 type server struct {
-	cfg     Config
-	log     *slog.Logger
-	keys    *keyring
-	people  *registry.Registry
-	clock   clock
-	nonces  *nonces
-	limiter *limiter
-	metrics *metrics
-	list    revocationList
+	cfg      Config
+	log      *slog.Logger
+	keys     *keyring
+	people   *registry.Registry
+	clock    clock
+	provider *provider // asked in oidc mode only
+	nonces   *nonces
+	limiter  *limiter
+	metrics  *metrics
+	list     revocationList
 }
 
 func (s *server) ready(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -16,6 +17,7 @@ import (
 // Modes of enrolment.
 const (
 	ModeInvite = "invite" // an operator's one-time code says who somebody is
+	ModeOIDC   = "oidc"   // an OpenID provider says it, or an invite
 	ModeOpen   = "open"   // everybody says it of themselves: for trials on one machine
 )
 
@@ -35,8 +37,13 @@ type Config struct {
 	OperatorToken string   `name:"operator-token" help:"File with the operator's token." type:"path" required:""`
 	Registry      string   `help:"File of the registry (SQLite). It holds names: keep it on this service's own disk." type:"path" default:"registry.db"`
 
-	Mode       string `help:"Who may enrol: invite (whoever has an operator's code) or open (everybody, under any name)." enum:"invite,open" default:"invite"`
+	Mode       string `help:"Who may enrol: invite (whoever has an operator's code), oidc (also whoever an OpenID provider knows) or open (everybody, under any name)." enum:"invite,oidc,open" default:"invite"`
 	OpenPublic bool   `name:"open-public" help:"Let --mode=open listen on an address that others can reach. Anybody can then be anybody."`
+
+	OIDCIssuer     string   `name:"oidc-issuer" help:"URL of the OpenID provider of --mode=oidc, as its ID tokens have it."`
+	OIDCClientID   string   `name:"oidc-client-id" help:"Id of this house's client at the provider: the audience of ID tokens."`
+	OIDCUsername   string   `name:"oidc-username" help:"Claim that becomes the username, when somebody enrols first." default:"preferred_username"`
+	OIDCAttributes []string `name:"oidc-attributes" help:"Claims that become attributes, where an ID token has them as text, such as name,email. An email counts only if the provider has verified it."`
 
 	MaxKeys   int           `name:"max-keys" help:"How many keys a person may have in use at once, one a device. With more than 1 the house cannot tell a seller who bids on the own item under another key." default:"3"`
 	Retention time.Duration `help:"Erase people from the registry when this long has passed since their last certificate ended; at least 2160h, in which they may still renew. 0: when the operator says so." default:"0s"`
@@ -73,8 +80,14 @@ const (
 // Validate refuses values that no CA should run with.
 func (c Config) Validate() error {
 	switch {
-	case c.Mode != ModeInvite && c.Mode != ModeOpen:
-		return errors.New("--mode is invite or open")
+	case c.Mode != ModeInvite && c.Mode != ModeOIDC && c.Mode != ModeOpen:
+		return errors.New("--mode is invite, oidc or open")
+	case (c.Mode == ModeOIDC) != (c.OIDCIssuer != "") || (c.Mode == ModeOIDC) != (c.OIDCClientID != ""):
+		return errors.New("--mode=oidc, --oidc-issuer and --oidc-client-id go together")
+	case c.Mode == ModeOIDC && !secret(c.OIDCIssuer):
+		return errors.New("--oidc-issuer is an https URL, since the provider's keys come from there")
+	case c.Mode == ModeOIDC && c.OIDCUsername == "":
+		return errors.New("--oidc-username names a claim")
 	case c.Mode == ModeOpen && !c.OpenPublic && !loopback(c.Listen):
 		return errors.New("--mode=open lets anybody be anybody: it listens on a loopback address alone, unless --open-public")
 	case c.CertificateLife < minCertificateLife || c.CertificateLife > maxCertificateLife:
@@ -91,6 +104,12 @@ func (c Config) Validate() error {
 		return errors.New("a clock is given, and simulated time too")
 	}
 	return c.Config.Validate()
+}
+
+// secret reports whether nobody on the way can change what comes from a URL.
+func secret(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && loopback(net.JoinHostPort(u.Hostname(), "0")))
 }
 
 // loopback reports whether nobody but this machine reaches an address to listen

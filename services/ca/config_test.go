@@ -26,7 +26,13 @@ func TestConfigRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Config){
-		"mode":                         func(c *Config) { c.Mode = "oidc" },
+		"mode":                         func(c *Config) { c.Mode = "closed" },
+		"oidc without a provider":      func(c *Config) { c.Mode = ModeOIDC },
+		"oidc without a client":        func(c *Config) { c.Mode, c.OIDCIssuer = ModeOIDC, "https://id.example" },
+		"oidc over plain http":         func(c *Config) { withOIDC(c, "http://id.example") },
+		"oidc at no URL":               func(c *Config) { withOIDC(c, "id.example") },
+		"oidc without a username":      func(c *Config) { withOIDC(c, "https://id.example"); c.OIDCUsername = "" },
+		"a provider without oidc":      func(c *Config) { withOIDC(c, "https://id.example"); c.Mode = ModeInvite },
 		"open on every address":        func(c *Config) { c.Mode, c.Listen = ModeOpen, ":8080" },
 		"open on 0.0.0.0":              func(c *Config) { c.Mode, c.Listen = ModeOpen, "0.0.0.0:8080" },
 		"open on ::":                   func(c *Config) { c.Mode, c.Listen = ModeOpen, "[::]:8080" },

@@ -24,6 +24,7 @@ const backdate = time.Minute
 type signRequest struct {
 	CSR        string            `json:"csr"` // PKCS#10 in DER
 	Invite     string            `json:"invite,omitempty"`
+	IDToken    string            `json:"id_token,omitempty"`
 	Username   string            `json:"username,omitempty"`
 	Attributes map[string]string `json:"attributes,omitempty"`
 	Proof      string            `json:"proof,omitempty"`
@@ -32,16 +33,20 @@ type signRequest struct {
 // check demands the form above.
 func (r *signRequest) check(mode string) error {
 	ways := 0
-	for _, there := range []bool{r.Invite != "", r.Username != "", r.Proof != ""} {
+	for _, there := range []bool{r.Invite != "", r.IDToken != "", r.Username != "", r.Proof != ""} {
 		if there {
 			ways++
 		}
 	}
 	switch {
 	case ways != 1 || r.Username == "" && r.Attributes != nil:
-		return auction.Refuse(auction.CodeBadRequest, "beside csr there is one of invite, proof, and username with attributes")
+		return auction.Refuse(auction.CodeBadRequest, "beside csr there is one of invite, id_token, proof, and username with attributes")
 	case r.Username != "" && mode != ModeOpen:
-		return auction.Refuse(auction.CodeBadEnrolment, "this house enrols whoever has an invite")
+		return auction.Refuse(auction.CodeBadEnrolment, "this house takes nobody's own word for who they are")
+	case r.IDToken != "" && mode != ModeOIDC:
+		return auction.Refuse(auction.CodeBadEnrolment, "this house has no identity provider")
+	case len(r.IDToken) > maxIDToken:
+		return auction.Refuse(auction.CodeBadRequest, "an ID token has at most %d characters", maxIDToken)
 	case r.Username != "":
 		return identity.CheckPerson(r.Username, r.Attributes)
 	case len(r.Invite) > maxInvite:
@@ -76,7 +81,7 @@ func (s *server) signCSR(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	issue := &issuance{server: s, pub: pub, now: now}
+	issue := &issuance{server: s, csr: der, pub: pub, now: now}
 	person, kind, err := s.register(ctx, &request, issue)
 	if err != nil {
 		return err
@@ -102,6 +107,13 @@ func (s *server) register(ctx context.Context, request *signRequest, issue *issu
 	case request.Invite != "":
 		person, err = s.people.EnrolInvited(ctx, key, sha256.Sum256([]byte(request.Invite)), issue.now, issue.make)
 		return person, kindEnrolment, err
+	case request.IDToken != "":
+		vouched, subject, err := s.provider.verify(ctx, request.IDToken, issue.csr, issue.now)
+		if err != nil {
+			return registry.Person{}, "", err
+		}
+		person, err = s.people.EnrolSubject(ctx, key, subject, vouched, issue.now, issue.make)
+		return person, kindEnrolment, err
 	default:
 		person = registry.Person{Username: request.Username, Attributes: request.Attributes, Role: identity.RoleParticipant}
 		return person, kindEnrolment, s.people.EnrolOpen(ctx, key, person, issue.now, issue.make)
@@ -112,6 +124,7 @@ func (s *server) register(ctx context.Context, request *signRequest, issue *issu
 // registry has recorded it.
 type issuance struct {
 	server *server
+	csr    []byte
 	pub    *ecdsa.PublicKey
 	now    auction.Time
 	chain  [][]byte

@@ -46,6 +46,9 @@ type description struct {
 	Simulated  bool   `json:"simulated_time"`
 	Root       string `json:"root"` // DER
 	RootSHA256 string `json:"root_sha256"`
+	// In oidc mode: where to log in, and as which client.
+	OIDCIssuer   string `json:"oidc_issuer,omitempty"`
+	OIDCClientID string `json:"oidc_client_id,omitempty"`
 }
 
 func (s *server) describe(c echo.Context) error {
@@ -53,6 +56,7 @@ func (s *server) describe(c echo.Context) error {
 		House: s.cfg.House, Mode: s.cfg.Mode, Simulated: s.cfg.SimulatedTime,
 		Root:       base64.RawURLEncoding.EncodeToString(s.keys.root),
 		RootSHA256: auction.Hash(sha256.Sum256(s.keys.root)).String(),
+		OIDCIssuer: s.cfg.OIDCIssuer, OIDCClientID: s.cfg.OIDCClientID,
 	})
 }
 

@@ -82,7 +82,7 @@ func erase(ctx context.Context, tx *sql.Tx, id int64, now auction.Time) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM invites WHERE person = ?", id); err != nil {
 		return fmt.Errorf("erase invites: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE people SET username = NULL, attributes = NULL, erased_at = ? WHERE id = ?", now, id); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE people SET username = NULL, attributes = NULL, subject = NULL, erased_at = ? WHERE id = ?", now, id); err != nil {
 		return fmt.Errorf("erase person: %w", err)
 	}
 	return record(ctx, tx, AuditEntry{At: now, Action: ActionErased, Person: id})

@@ -103,6 +103,33 @@ func (r *Registry) EnrolOpen(ctx context.Context, key auction.Participant, p Per
 	})
 }
 
+// EnrolSubject enrols a key of somebody whom a provider vouches for. The hash of
+// the provider and its name for them says who it is: their username stays what it
+// was at first, and one that somebody else has is refused, with bad_enrolment.
+func (r *Registry) EnrolSubject(ctx context.Context, key auction.Participant, subject auction.Hash, p Person, now auction.Time, issue Issue) (Person, error) {
+	attributes, err := json.Marshal(p.Attributes)
+	if err != nil {
+		return Person{}, fmt.Errorf("encode attributes: %w", err)
+	}
+	err = r.change(ctx, func(tx *sql.Tx) error {
+		var id int64
+		err := tx.QueryRowContext(ctx, "UPDATE people SET attributes = ? WHERE subject = ? RETURNING id, username",
+			string(attributes), subject[:]).Scan(&id, &p.Username)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = tx.QueryRowContext(ctx, `INSERT INTO people (username, attributes, subject, created_at) VALUES (?, ?, ?, ?)
+				ON CONFLICT (username) DO NOTHING RETURNING id`, p.Username, string(attributes), subject[:], now).Scan(&id)
+		}
+		if errors.Is(err, sql.ErrNoRows) {
+			return auction.Refuse(auction.CodeBadEnrolment, "somebody else is registered under this username")
+		}
+		if err != nil {
+			return fmt.Errorf("record person: %w", err)
+		}
+		return r.addKey(ctx, tx, key, id, p.Role, now, issue)
+	})
+	return p, err
+}
+
 // takeInvite uses up an invite, and has its attributes become the person's.
 func takeInvite(ctx context.Context, tx *sql.Tx, code auction.Hash, now auction.Time) (int64, Person, error) {
 	var id int64

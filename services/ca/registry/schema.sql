@@ -5,6 +5,7 @@ CREATE TABLE people (
     id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the audit table speaks of people by it
     username   TEXT    UNIQUE COLLATE NOCASE,     -- NULL once the person is erased
     attributes TEXT,                              -- a JSON object of texts; NULL with username
+    subject    BLOB    UNIQUE,                    -- who a provider says it is, hashed; NULL without one
     created_at INTEGER NOT NULL,
     erased_at  INTEGER,
     CHECK ((username IS NULL) = (erased_at IS NOT NULL) AND (attributes IS NULL) = (erased_at IS NOT NULL))
