@@ -2,7 +2,6 @@ package tsp
 
 import (
 	"bytes"
-	"crypto/elliptic"
 	"slices"
 	"testing"
 
@@ -10,6 +9,7 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/identity/ecdsatest"
 )
 
 // A token with any byte changed, cut or added is refused, and nothing panics.
@@ -88,7 +88,8 @@ func graftElement(der []byte, n int) ([]byte, int) {
 	return b.BytesOrPanic(), n
 }
 
-func TestSignatureOutOfRange(t *testing.T) {
+// A token's signature is DER, with numbers in range.
+func TestSignaturesAtTheEdges(t *testing.T) {
 	a := newTestHouse(t, 1).authority(t, "one", 2, nil)
 	v, imprint := a.verifier(t), digestOf("bid")
 	token, err := parseToken(a.stamp(t, imprint, start))
@@ -97,25 +98,14 @@ func TestSignatureOutOfRange(t *testing.T) {
 	}
 	own := mustSigner(t, a)
 	attrs := append([]byte{tagSet}, token.attrs[1:]...)
-	order := orderOfP256()
-	for name, signature := range map[string][]byte{
-		"empty":       {},
-		"zeros":       wrap(cbasn1.SEQUENCE, []byte{2, 1, 0}, []byte{2, 1, 0}),
-		"ones":        wrap(cbasn1.SEQUENCE, []byte{2, 1, 1}, []byte{2, 1, 1}),
-		"order":       wrap(cbasn1.SEQUENCE, order, order),
-		"negative":    wrap(cbasn1.SEQUENCE, []byte{2, 1, 0xff}, []byte{2, 1, 1}),
-		"with a tail": append(bytes.Clone(token.signature), 0),
-		"one more":    wrap(cbasn1.SEQUENCE, token.signature[2:], []byte{2, 1, 1}),
-		"not minimal": wrap(cbasn1.SEQUENCE, []byte{2, 2, 0, 1}, []byte{2, 1, 1}),
-	} {
-		_, err := v.Verify(marshalToken(token.info, own.sid, attrs, signature, nil), imprint)
-		if auction.CodeOf(err) != auction.CodeBadStamp {
-			t.Errorf("%s: got %v", name, err)
+	for _, c := range ecdsatest.DER(token.signature) {
+		want := auction.CodeBadStamp
+		if c.Good {
+			want = ""
+		}
+		_, err := v.Verify(marshalToken(token.info, own.sid, attrs, c.Signature, nil), imprint)
+		if got := auction.CodeOf(err); got != want {
+			t.Errorf("%s: got %q, want %q", c.Name, got, want)
 		}
 	}
-}
-
-// orderOfP256 is n of P-256 as an INTEGER.
-func orderOfP256() []byte {
-	return element(func(b *cryptobyte.Builder) { addUnsigned(b, elliptic.P256().Params().N.Bytes()) })
 }
