@@ -39,26 +39,22 @@ func TestStampsOverHTTP(t *testing.T) {
 func TestOpenSSLOverHTTP(t *testing.T) {
 	h := newHouse(t)
 	s := h.start(t)
-	run := func(args ...string) {
+	run := func(name string, args ...string) {
 		t.Helper()
-		if out, err := exec.CommandContext(t.Context(), "openssl", args...).CombinedOutput(); err != nil {
-			t.Fatalf("openssl %s: %v\n%s", strings.Join(args, " "), err, out)
+		if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 		}
 	}
 	data := h.write(t, "data", []byte("a signed command"))
 	root := h.write(t, "root.pem", identity.EncodeChain([][]byte{h.root}))
-	_, _, chain := do(t, http.MethodGet, s.public+"/api/certificates", nil, nil)
-	untrusted := h.write(t, "chain.pem", chain)
-	for _, cert := range [][]string{nil, {"-cert"}} {
-		tsq, tsr := filepath.Join(h.dir, "tsq"), filepath.Join(h.dir, "tsr")
-		run(append([]string{"ts", "-query", "-data", data, "-sha256", "-out", tsq}, cert...)...)
-		status, header, response := do(t, http.MethodPost, s.public+"/api/timestamp",
-			map[string]string{"Content-Type": tsp.QueryType}, readFile(t, tsq))
-		if status != http.StatusOK || header.Get("Content-Type") != tsp.ReplyType {
-			t.Fatalf("status %d, %s", status, header.Get("Content-Type"))
+	untrusted, tsq, tsr := filepath.Join(h.dir, "chain.pem"), filepath.Join(h.dir, "tsq"), filepath.Join(h.dir, "tsr")
+	run("curl", "-sS", "--fail", "-o", untrusted, s.public+"/api/certificates")
+	for _, hash := range []string{"-sha256", "-sha384", "-sha512"} {
+		for _, cert := range [][]string{nil, {"-cert"}} {
+			run("openssl", append([]string{"ts", "-query", "-data", data, hash, "-out", tsq}, cert...)...)
+			run("curl", "-sS", "--fail", "-H", "Content-Type: "+tsp.QueryType, "--data-binary", "@"+tsq, "-o", tsr, s.public+"/api/timestamp")
+			run("openssl", "ts", "-verify", "-in", tsr, "-queryfile", tsq, "-CAfile", root, "-untrusted", untrusted)
 		}
-		h.write(t, "tsr", response)
-		run("ts", "-verify", "-in", tsr, "-queryfile", tsq, "-CAfile", root, "-untrusted", untrusted)
 	}
 }
 
