@@ -3,7 +3,9 @@ package identity
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
@@ -42,4 +44,24 @@ func unlock(data []byte, passphrase string) ([]byte, error) {
 		return nil, errors.New("decrypt: the file is damaged")
 	}
 	return out, nil
+}
+
+// maxPassphrase bounds a file with a passphrase, in bytes.
+const maxPassphrase = 1 << 10
+
+// LoadPassphrase reads the passphrase for [LoadLockedKey] from a file, under the
+// rule of [LoadKey]; it is "" for the path "". Line ends after it are not part of it.
+func LoadPassphrase(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	data, err := LoadSecret(path, maxPassphrase)
+	if err != nil {
+		return "", fmt.Errorf("load passphrase: %w", err)
+	}
+	passphrase := strings.TrimRight(string(data), "\r\n")
+	if passphrase == "" {
+		return "", errors.New("load passphrase: the file is empty")
+	}
+	return passphrase, nil
 }

@@ -45,7 +45,7 @@ func Run(ctx context.Context, cfg Config) error {
 	s := &server{
 		cfg: cfg, log: log, keys: keys, people: people, clock: clock,
 		provider: &provider{cfg: cfg},
-		nonces:   newNonces(), limiter: newLimiter(cfg.Rate),
+		nonces:   newNonces(), limiter: ops.NewLimiter(cfg.Rate),
 		metrics: newMetrics(metrics, map[string]time.Time{"ca": keys.issuer.NotAfter()}),
 	}
 	err = ops.Serve(ctx, ops.Server{
@@ -69,7 +69,7 @@ type server struct {
 	clock    clock
 	provider *provider // asked in oidc mode only
 	nonces   *nonces
-	limiter  *limiter
+	limiter  *ops.Limiter
 	metrics  *metrics
 	list     revocationList
 }

@@ -58,7 +58,7 @@ func (s *server) route(add func(string, echo.HandlerFunc, ...echo.MiddlewareFunc
 // done about it.
 func (s *server) limited(h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if err := s.limiter.allow(c.RealIP(), time.Now()); err != nil {
+		if err := s.limiter.Allow(c.RealIP(), time.Now()); err != nil {
 			return err
 		}
 		return h(c)
@@ -75,7 +75,7 @@ func (s *server) operator(h echo.HandlerFunc) echo.HandlerFunc {
 		token, ok := strings.CutPrefix(c.Request().Header.Get(echo.HeaderAuthorization), "Bearer ")
 		sum := sha256.Sum256([]byte(token))
 		if subtle.ConstantTimeCompare(sum[:], s.keys.operator[:]) != 1 || !ok {
-			if err := s.limiter.allow(c.RealIP(), time.Now()); err != nil {
+			if err := s.limiter.Allow(c.RealIP(), time.Now()); err != nil {
 				return err
 			}
 			return errOperator

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -35,7 +34,7 @@ const (
 
 func loadKeys(cfg Config) (*keyring, error) {
 	k := &keyring{}
-	passphrase, err := loadPassphrase(cfg.KeyPassphrase)
+	passphrase, err := identity.LoadPassphrase(cfg.KeyPassphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -111,23 +110,6 @@ func loadEach[T any](paths []string, house, passphrase string, issuer func(strin
 		issuers = append(issuers, i)
 	}
 	return issuers, nil
-}
-
-// loadPassphrase reads a passphrase, "" from no file. A line end after it is not
-// part of it.
-func loadPassphrase(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	data, err := identity.LoadSecret(path, maxTokenFile)
-	if err != nil {
-		return "", fmt.Errorf("load passphrase: %w", err)
-	}
-	passphrase := strings.TrimRight(string(data), "\r\n")
-	if passphrase == "" {
-		return "", errors.New("load passphrase: it is empty")
-	}
-	return passphrase, nil
 }
 
 // tryIssuer makes an issuer for participants, and tries it: a CA that issues what

@@ -1,4 +1,4 @@
-package ca
+package ops
 
 import (
 	"net/netip"
@@ -17,23 +17,25 @@ const (
 	burstSeconds = 10
 )
 
-// limiter bounds what one address may ask for. It counts by this machine's
-// monotonic clock, as simulated time may jump.
-type limiter struct {
+// A Limiter bounds what one address may ask for. It is safe for concurrent use.
+type Limiter struct {
 	perSecond float64 // 0: no limit
 
 	mu    sync.Mutex
 	table map[netip.Addr]*rate.Limiter
 }
 
-func newLimiter(perSecond float64) *limiter {
-	return &limiter{perSecond: perSecond, table: map[netip.Addr]*rate.Limiter{}}
+// NewLimiter lets an address do something so many times a second, and ten
+// seconds' worth of it at once. 0 is no limit.
+func NewLimiter(perSecond float64) *Limiter {
+	return &Limiter{perSecond: perSecond, table: map[netip.Addr]*rate.Limiter{}}
 }
 
 var errRate = auction.Refuse(auction.CodeRateLimited, "too many requests from this address: slow down")
 
-// allow refuses with rate_limited.
-func (l *limiter) allow(address string, now time.Time) error {
+// Allow refuses with rate_limited what an address does too often. now is a time
+// of the machine, with its monotonic reading: a clock that is set changes nothing.
+func (l *Limiter) Allow(address string, now time.Time) error {
 	if l.perSecond == 0 {
 		return nil
 	}
@@ -48,7 +50,7 @@ func (l *limiter) allow(address string, now time.Time) error {
 
 // bucket returns the one of a network, nil if there is no room for it. The
 // caller holds mu.
-func (l *limiter) bucket(from netip.Addr, now time.Time) *rate.Limiter {
+func (l *Limiter) bucket(from netip.Addr, now time.Time) *rate.Limiter {
 	if bucket, ok := l.table[from]; ok {
 		return bucket
 	}
