@@ -20,7 +20,7 @@ import (
 // use to an auction.
 const maxAccuracy = time.Minute
 
-// IssuerConfig is what an authority is made of. All fields but Observe are
+// IssuerConfig is what an authority is made of. All fields but the last two are
 // required.
 type IssuerConfig struct {
 	Key      crypto.Signer         // P-256, of the first certificate
@@ -29,6 +29,10 @@ type IssuerConfig struct {
 	Accuracy time.Duration         // 1 µs to 1 min, in whole microseconds
 	Now      func() time.Time      // the authority's clock
 	Rand     io.Reader             // for serial numbers and signatures; safe for concurrent use
+
+	// Trusted, if set, reports why Now is not to be trusted at the moment: nothing
+	// is stamped then (timeNotAvailable). It is called for each token, concurrently.
+	Trusted func() error
 
 	// Observe, if set, is told the outcome of each request: nil for a token,
 	// else a *Failure. It is called concurrently.
@@ -145,6 +149,11 @@ func (i *Issuer) genTime() (auction.Time, *Failure) {
 
 // next is the earliest time that the next token may have. The caller holds mu.
 func (i *Issuer) next() (auction.Time, *Failure) {
+	if i.cfg.Trusted != nil {
+		if err := i.cfg.Trusted(); err != nil {
+			return 0, fail(TimeNotAvailable, err.Error())
+		}
+	}
 	now := auction.TimeOf(i.cfg.Now())
 	next := max(now, i.last+1)
 	switch {

@@ -2,6 +2,7 @@ package tsa
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -14,9 +15,13 @@ import (
 type Config struct {
 	ops.Config
 
-	Certificate string        `help:"File with the authority's certificate, PEM; more of its chain may follow." type:"path" required:""`
-	Key         string        `help:"File with the certificate's key." type:"path" required:""`
-	Accuracy    time.Duration `help:"By how much the clock of this machine may be wrong, as each token states." default:"100ms"`
+	Certificate   string        `help:"File with the authority's certificate, PEM; more of its chain may follow." type:"path" required:""`
+	Key           string        `help:"File with the certificate's key." type:"path" required:""`
+	KeyPassphrase string        `name:"key-passphrase" help:"File with the passphrase of --key, if it is encrypted (by age -p)." type:"path"`
+	Accuracy      time.Duration `help:"By how much the clock of this machine may be wrong, as each token states." default:"100ms"`
+
+	NTP  []string `name:"ntp" help:"NTP servers, host or host:port, to compare this machine's clock with each minute. Nothing is stamped while most of them do not answer or say that the clock is wrong by more than --accuracy."`
+	Rate float64  `help:"Stamps a second that one address may ask for; bursts of ten seconds' worth. 0 is no limit. Behind a proxy everybody has its address." default:"0"`
 
 	SimulatedTime bool   `name:"simulated-time" help:"Stamp a time that the operator moves, under the policy of simulated time and with a certificate for it. For demonstrations and tests: no real auction counts it."`
 	OperatorToken string `name:"operator-token" help:"File with the operator's token, for --simulated-time." type:"path"`
@@ -33,6 +38,15 @@ type Config struct {
 func (c Config) Validate() error {
 	if c.SimulatedTime != (c.OperatorToken != "") {
 		return errors.New("--simulated-time and --operator-token go together")
+	}
+	if c.SimulatedTime && len(c.NTP) > 0 {
+		return errors.New("--simulated-time is no time that --ntp could confirm")
+	}
+	if len(c.NTP) > maxServers {
+		return fmt.Errorf("--ntp names at most %d servers", maxServers)
+	}
+	if c.Rate < 0 {
+		return errors.New("--rate is not negative")
 	}
 	return c.Config.Validate()
 }

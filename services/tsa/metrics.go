@@ -52,3 +52,25 @@ func (m *metrics) stamped(err error) {
 	}
 	m.stamps.WithLabelValues(result).Inc()
 }
+
+// ntpMetrics are the measures of the comparison with NTP servers.
+type ntpMetrics struct {
+	offset prometheus.Gauge
+	checks *prometheus.CounterVec
+}
+
+func newNTPMetrics(reg prometheus.Registerer) *ntpMetrics {
+	m := &ntpMetrics{
+		offset: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sigilo_ntp_offset_seconds", Help: "By how much NTP servers are ahead of the clock, by the median of the last answers.",
+		}),
+		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sigilo_ntp_checks_total", Help: "Comparisons with NTP servers by result: good, off (nothing is stamped) or unanswered.",
+		}, []string{"result"}),
+	}
+	reg.MustRegister(m.offset, m.checks)
+	for _, result := range []string{"good", "off", "unanswered"} {
+		m.checks.WithLabelValues(result)
+	}
+	return m
+}

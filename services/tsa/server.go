@@ -32,6 +32,8 @@ type server struct {
 	times     *times
 	chainPEM  []byte
 	simulated bool
+	health    *health // nil without NTP servers
+	limiter   *ops.Limiter
 	operator  [sha256.Size]byte // hash of the operator's token
 }
 
@@ -49,9 +51,15 @@ func newServer(cfg Config, log *slog.Logger, registry prometheus.Registerer) (*s
 		metrics:   newMetrics(registry, secrets.leaf.NotAfter, cfg.SimulatedTime),
 		chainPEM:  identity.EncodeChain(secrets.chain),
 		simulated: cfg.SimulatedTime,
+		limiter:   ops.NewLimiter(cfg.Rate),
 		operator:  sha256.Sum256(secrets.operator),
 	}
-	s.times, err = newTimes(now, issuerMaker(cfg, secrets, s.metrics.stamped), auction.TimeOf(secrets.leaf.NotAfter))
+	var trusted func() error
+	if len(cfg.NTP) > 0 {
+		s.health = newHealth(cfg, now, log, newNTPMetrics(registry))
+		trusted = s.health.trusted
+	}
+	s.times, err = newTimes(now, issuerMaker(cfg, secrets, trusted, s.metrics.stamped), auction.TimeOf(secrets.leaf.NotAfter))
 	return s, err
 }
 
@@ -73,6 +81,9 @@ func (s *server) handler() http.Handler {
 // timestamp is RFC 3161 section 3.4. A request that gets no token is answered
 // with the reason in the protocol's own form, and so with 200.
 func (s *server) timestamp(c echo.Context) error {
+	if err := s.limiter.Allow(c.RealIP(), time.Now()); err != nil {
+		return err
+	}
 	kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	if err != nil || kind != tsp.QueryType {
 		return echo.NewHTTPError(http.StatusUnsupportedMediaType, "the content type is "+tsp.QueryType)

@@ -44,6 +44,13 @@ func Run(ctx context.Context, cfg Config) error {
 		Log:      log,
 		Ready:    func(context.Context) error { return s.times.issuer().Ready() },
 		OnListen: cfg.OnListen,
+		Background: func(ctx context.Context) error {
+			if s.health == nil {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return s.health.run(ctx)
+		},
 	})
 }
 
@@ -57,8 +64,11 @@ type secrets struct {
 
 func loadSecrets(cfg Config) (secrets, error) {
 	var s secrets
-	var err error
-	if s.key, err = identity.LoadKey(cfg.Key); err != nil {
+	passphrase, err := identity.LoadPassphrase(cfg.KeyPassphrase)
+	if err != nil {
+		return s, fmt.Errorf("key of the authority: %w", err)
+	}
+	if s.key, err = identity.LoadLockedKey(cfg.Key, passphrase); err != nil {
 		return s, fmt.Errorf("key of the authority: %w", err)
 	}
 	if s.chain, err = identity.LoadChain(cfg.Certificate); err != nil {
@@ -81,7 +91,7 @@ func loadSecrets(cfg Config) (secrets, error) {
 }
 
 // issuerMaker returns what makes the authority anew over a clock.
-func issuerMaker(cfg Config, s secrets, observe func(error)) func(now func() time.Time) (*tsp.Issuer, error) {
+func issuerMaker(cfg Config, s secrets, trusted func() error, observe func(error)) func(now func() time.Time) (*tsp.Issuer, error) {
 	policy := tsp.RealTime
 	if cfg.SimulatedTime {
 		policy = tsp.SimulatedTime
@@ -89,7 +99,7 @@ func issuerMaker(cfg Config, s secrets, observe func(error)) func(now func() tim
 	return func(now func() time.Time) (*tsp.Issuer, error) {
 		return tsp.NewIssuer(tsp.IssuerConfig{
 			Key: s.key, Chain: s.chain, Policy: policy, Accuracy: cfg.Accuracy,
-			Now: now, Rand: rand.Reader, Observe: observe,
+			Now: now, Rand: rand.Reader, Trusted: trusted, Observe: observe,
 		})
 	}
 }
