@@ -64,7 +64,7 @@ func (c *Client) Closed(ctx context.Context, m wire.Message) (Closing, error) {
 		Auction: m.Auction, Role: m.Role, Outcome: m.Outcome, Amount: log.closed.Amount,
 		Currency: log.terms.Currency, Terms: log.text, Record: record.Leaf(), At: at,
 	}
-	own, err := c.ownCommand(m, *log.closed)
+	own, err := c.ownCommand(m, log)
 	if err != nil {
 		return Closing{}, err
 	}
@@ -195,17 +195,40 @@ func (c *Client) checkCounterpart(m wire.Message, own wire.Signed, log publicLog
 
 // ownCommand returns the own listing or the own winning bid, from the receipts:
 // a seller whose item somebody else listed, or a winner who did not bid that,
-// is being told a false close.
-func (c *Client) ownCommand(m wire.Message, closed auction.Event) (wire.Signed, error) {
-	name := closed.Winner
+// is being told a false close. The name alone says nothing: anybody may use a
+// pseudonym again, in another auction or as an auction's id, so the receipt must
+// be of the entry in this very log.
+func (c *Client) ownCommand(m wire.Message, log publicLog) (wire.Signed, error) {
+	name := log.closed.Winner
 	if m.Role == wire.RoleSeller {
 		name = auction.Pseudonym(m.Auction)
 	}
+	notYours := falseClose("it is not of a command of yours")
 	var placed Placed
 	if err := c.profile.load("receipts/"+string(name), &placed); err != nil {
-		return wire.Signed{}, falseClose("it is not of a command of yours")
+		return wire.Signed{}, notYours
 	}
-	return wire.ParseCommand([]byte(placed.Prepared.JWS))
+	r := placed.Receipt
+	if r.Auction != m.Auction || r.Seq == 0 || r.Seq > uint64(len(log.entries)) || log.entries[r.Seq-1].Leaf() != r.Leaf {
+		return wire.Signed{}, notYours
+	}
+	cmd, err := wire.ParseCommand([]byte(placed.Prepared.JWS))
+	if err != nil {
+		return wire.Signed{}, err
+	}
+	isListing := m.Role == wire.RoleSeller && cmd.Kind == auction.KindList && r.Seq == 1
+	isWinner := m.Role == wire.RoleWinner && log.isWinner(cmd)
+	if !isListing && !isWinner {
+		return wire.Signed{}, notYours
+	}
+	return cmd, nil
+}
+
+// isWinner reports whether a command is the bid that won, on the terms of the
+// log and in their currency.
+func (l publicLog) isWinner(cmd wire.Signed) bool {
+	return cmd.Kind == auction.KindBid && cmd.Pseudonym == l.closed.Winner && cmd.Amount == l.closed.Amount &&
+		cmd.Currency == l.terms.Currency && cmd.TermsHash == auction.TermsHash([]byte(l.text))
 }
 
 // Closing returns what was verified about a close.

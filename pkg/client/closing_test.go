@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"crypto/sha256"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -246,4 +247,31 @@ func TestDiscloseNothing(t *testing.T) {
 	}
 	_, err := s.loser.Opened(within(t), wire.Message{Auction: s.id, Message: auction.MessageDisclosure})
 	wantCode(t, err, auction.CodeNoDisclosure)
+}
+
+// A pseudonym is public once it is in a log. A house and its accomplice that use
+// it again, for a bid in another auction or for an auction's id, do not learn
+// from its owner who that is.
+func TestCloseUnderSomebodyElsesName(t *testing.T) {
+	victim, seller, accomplice := enrol(t), enrol(t), enrol(t)
+	placed := must(victim.Bid(within(t), enrol(t).list(t), 1000))(t)
+	name := placed.Prepared.Pseudonym
+	id := seller.list(t)
+	prepared := must(accomplice.PrepareBidAs(within(t), name, id, 1000))(t)
+	must(accomplice.Send(within(t), prepared))(t)
+	f := must(seller.Follow(within(t), auction.LogID(id)))(t)
+	advance(t, 2*time.Minute)
+	wantEvents(t, f, auction.SomeoneListed, auction.SomeoneBid, auction.AuctionClosed)
+
+	refuses := func(m wire.Message) {
+		t.Helper()
+		_, err := victim.Closed(within(t), m)
+		wantCode(t, err, auction.CodeBadSignature)
+		wantCode(t, victim.Disclose(within(t), id, nil), auction.CodeNoDisclosure)
+	}
+	refuses(only(t, accomplice.Client))
+	// The same for an auction whose id is the victim's pseudonym.
+	receipts := filepath.Join(victim.dir, "receipts")
+	check(t, os.Rename(filepath.Join(receipts, string(name)), filepath.Join(receipts, string(id))))
+	refuses(only(t, seller.Client))
 }
