@@ -105,6 +105,10 @@ func (a *app) resume(ctx context.Context, p *client.Profile) error {
 	for name, why := range refused {
 		a.note("your earlier %s %s was refused: %s", kinds[name], short(name), plain(why.Error()))
 	}
+	if errors.As(err, new(*client.Unconfirmed)) && exitOf(err) == exitRefused {
+		a.note("an earlier command stays unconfirmed: %s", plain(err.Error()))
+		return nil
+	}
 	return err
 }
 
@@ -118,7 +122,7 @@ func (a *app) send(ctx context.Context, c *client.Client, p client.Prepared) (cl
 	})
 	defer slow.Stop()
 	placed, err := c.Send(ctx, p)
-	if exitOf(err) == exitUnavailable {
+	if errors.As(err, new(*client.Unconfirmed)) && auction.CodeOf(err) != auction.CodeBadSignature {
 		return placed, &failure{exitUnavailable, unconfirmed{p.Kind, err}}
 	}
 	return placed, err

@@ -53,7 +53,12 @@ func (u unconfirmed) Error() string {
 	if u.kind == auction.KindList {
 		see = "sigilo my-items"
 	}
-	return fmt.Sprintf("your %s is not confirmed: it may count or not. %s sends the same again, which cannot count twice, and shows what became of it", u.kind, see)
+	text := fmt.Sprintf("your %s is not confirmed: it may count or not. %s sends the same again, which cannot count twice, and shows what became of it", u.kind, see)
+	var refusal *auction.Refusal
+	if errors.As(u.cause, &refusal) && !refusal.Code.Temporary() {
+		text += " (" + refusal.Error() + ")"
+	}
+	return text
 }
 
 func (u unconfirmed) Unwrap() error { return u.cause }

@@ -179,9 +179,9 @@ func (c *Client) Bid(ctx context.Context, id auction.ID, amount auction.Amount) 
 }
 
 // Send sends a prepared command until it is answered, the same bytes each time,
-// so that it is carried out once at most. When ctx ends first the command stays
-// in the profile as pending: its result is not known, and [Client.Resume]
-// finds it out.
+// so that it is carried out once at most. An error is an [*Unconfirmed] unless
+// the house decided: then the command stays in the profile as pending, and
+// [Client.Resume] finds out what became of it.
 func (c *Client) Send(ctx context.Context, p Prepared) (Placed, error) {
 	if err := c.profile.save("pending/"+string(p.Pseudonym), p); err != nil {
 		return Placed{}, err
@@ -193,12 +193,22 @@ func (c *Client) Send(ctx context.Context, p Prepared) (Placed, error) {
 		}
 		return &wire.CommandRequest{ID: id, JWS: p.JWS, Stamps: p.Stamps}
 	})
-	if err != nil {
-		if final(err) {
-			return Placed{}, errors.Join(err, c.profile.remove("pending/"+string(p.Pseudonym)))
-		}
-		return Placed{}, err
+	if final(err) {
+		return Placed{}, errors.Join(err, c.profile.remove("pending/"+string(p.Pseudonym)))
 	}
+	if err != nil {
+		return Placed{}, &Unconfirmed{p.Kind, p.Pseudonym, err}
+	}
+	placed, err := c.keepReceipt(ctx, p, answer)
+	if err != nil {
+		return Placed{}, &Unconfirmed{p.Kind, p.Pseudonym, err}
+	}
+	return placed, nil
+}
+
+// keepReceipt verifies the answer to a command and keeps it: only then is the
+// command no longer pending.
+func (c *Client) keepReceipt(ctx context.Context, p Prepared, answer wire.ServerMessage) (Placed, error) {
 	receipt, ok := answer.(*wire.ReceiptAnswer)
 	if !ok {
 		return Placed{}, errUnexpected
@@ -213,11 +223,37 @@ func (c *Client) Send(ctx context.Context, p Prepared) (Placed, error) {
 	return placed, c.profile.remove("pending/" + string(p.Pseudonym))
 }
 
-// final reports whether the house has decided, so that asking again is no use.
+// Unconfirmed is the error of a command that was sent and may be carried out or
+// not. It is pending: see [Client.Resume].
+type Unconfirmed struct {
+	Kind      auction.Kind
+	Pseudonym auction.Pseudonym
+	cause     error
+}
+
+func (u *Unconfirmed) Error() string { return "not confirmed yet: " + u.cause.Error() }
+func (u *Unconfirmed) Unwrap() error { return u.cause }
+
+// final reports whether the house has decided on a command: whether it refused
+// this very request by the rules, or for a form that its bytes will always have.
+// Everything else, such as a certificate that is not accepted any more, says
+// nothing of an earlier try that may be committed.
 func final(err error) bool {
-	var refusal *auction.Refusal
-	return errors.As(err, &refusal) && !refusal.Code.Temporary() &&
-		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	var a answered
+	if !errors.As(err, &a) {
+		return false
+	}
+	switch a.refusal.Code {
+	case auction.CodeBadRequest, auction.CodeBadVersion, auction.CodeTooLarge, auction.CodeBadTerms, auction.CodeBadAmount,
+		auction.CodeWrongAudience, auction.CodeBadSignature, auction.CodeUnknownAuction:
+		return true // of the form: it never was and never will be a command for this house
+	case auction.CodeUnknownPolicy, auction.CodeBadHead, auction.CodeHeadInFuture, auction.CodeStaleHead,
+		auction.CodeStampInFuture, auction.CodeStampTooOld, auction.CodeAuctionEnded, auction.CodeWrongTerms,
+		auction.CodeWrongCurrency, auction.CodeOwnAuction, auction.CodeBeforeListing, auction.CodeTooManyRecorded,
+		auction.CodeBidTooLow, auction.CodePseudonymUsed:
+		return true // of the rules: final for its pseudonym
+	}
+	return false
 }
 
 // freshen stamps a command anew before it is sent again, if its stamps have
@@ -243,13 +279,15 @@ func (c *Client) freshen(ctx context.Context, p *Prepared) {
 
 // Resume finds out what became of the commands that were sent and not answered:
 // it sends them again, the same bytes. refused holds those that the house
-// refused, with why.
+// refused, with why. An error that is an [*Unconfirmed] is of commands that the
+// house answered without deciding on them: they stay pending.
 func (c *Client) Resume(ctx context.Context) (placed []Placed, refused map[auction.Pseudonym]error, err error) {
 	names, err := c.profile.names("pending")
 	if err != nil {
 		return nil, nil, err
 	}
 	refused = make(map[auction.Pseudonym]error)
+	var open []error
 	for _, name := range names {
 		var p Prepared
 		if err := c.profile.load("pending/"+name, &p); err != nil {
@@ -264,11 +302,13 @@ func (c *Client) Resume(ctx context.Context) (placed []Placed, refused map[aucti
 			placed = append(placed, done)
 		case final(err):
 			refused[p.Pseudonym] = err
+		case errors.As(err, new(answered)):
+			open = append(open, err)
 		default:
 			return placed, refused, err
 		}
 	}
-	return placed, refused, nil
+	return placed, refused, errors.Join(open...)
 }
 
 // verifyReceipt checks that the house took this very command: the event is the

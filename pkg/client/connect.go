@@ -241,15 +241,26 @@ func (c *Client) ask(ctx context.Context, build func(id uint32) wire.ClientMessa
 	}
 }
 
+// answered is what the house answered to this very request. A refusal that comes
+// otherwise, on the way to a connection, says nothing about the request.
+type answered struct{ refusal *auction.Refusal }
+
+func (a answered) Error() string { return a.refusal.Error() }
+func (a answered) Unwrap() error { return a.refusal }
+
 func (c *Client) askOnce(ctx context.Context, build func(id uint32) wire.ClientMessage) (wire.ServerMessage, error) {
 	l, err := c.connected(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.request(ctx, build)
-	if auction.CodeOf(err) == auction.CodeTokenExpired {
+	m, err := l.exchange(ctx, build)
+	r, ok := m.(*wire.RefusedAnswer)
+	if !ok {
+		return m, err
+	}
+	if r.Code == auction.CodeTokenExpired {
 		c.dropToken(l.token)
 		l.ws.CloseNow()
 	}
-	return m, err
+	return nil, answered{r.Refusal()}
 }

@@ -195,9 +195,19 @@ func (l *link) deliver(m wire.ServerMessage) {
 	}
 }
 
-// request sends a message and waits for its answer. It returns errLost if the
-// connection ends first: then nobody knows whether it was carried out.
+// request sends a message and waits for its answer. A refusal becomes an error.
 func (l *link) request(ctx context.Context, build func(id uint32) wire.ClientMessage) (wire.ServerMessage, error) {
+	m, err := l.exchange(ctx, build)
+	if r, ok := m.(*wire.RefusedAnswer); ok {
+		return nil, r.Refusal()
+	}
+	return m, err
+}
+
+// exchange sends a message and waits for its answer, a refusal too. It returns
+// errLost if the connection ends first: then nobody knows whether it was carried
+// out.
+func (l *link) exchange(ctx context.Context, build func(id uint32) wire.ClientMessage) (wire.ServerMessage, error) {
 	answer := make(chan wire.ServerMessage, 1)
 	l.mu.Lock()
 	l.next++
@@ -214,9 +224,6 @@ func (l *link) request(ctx context.Context, build func(id uint32) wire.ClientMes
 	}
 	select {
 	case m := <-answer:
-		if r, ok := m.(*wire.RefusedAnswer); ok {
-			return nil, r.Refusal()
-		}
 		return m, nil
 	case <-l.dead:
 		return nil, errLost

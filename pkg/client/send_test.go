@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -202,6 +203,108 @@ func TestFalseReceipt(t *testing.T) {
 				t.Fatalf("resumed: %d placed, %v refused, %v", len(placed), refused, err)
 			}
 		})
+	}
+}
+
+// What the house answers decides on a command only if it is an answer to that
+// command, and by the rules. All else leaves it pending, also when the command
+// had been committed before.
+func TestOnlyTheRulesDecide(t *testing.T) {
+	refused := func(id uint32, code auction.Code) []wire.ServerMessage {
+		return pass(&wire.RefusedAnswer{ID: id, Code: code})
+	}
+	answers := func(code auction.Code) func(wire.ServerMessage, *bool) []wire.ServerMessage {
+		return func(m wire.ServerMessage, _ *bool) []wire.ServerMessage {
+			if r, ok := m.(*wire.ReceiptAnswer); ok {
+				return refused(r.ID, code)
+			}
+			return pass(m)
+		}
+	}
+	reconnects := func(code auction.Code) func(wire.ServerMessage, *bool) []wire.ServerMessage {
+		return func(m wire.ServerMessage, cut *bool) []wire.ServerMessage {
+			switch m := m.(type) {
+			case *wire.ReceiptAnswer:
+				*cut = true
+				return nil // the connection ends
+			case *wire.EntriesAnswer:
+				if *cut {
+					return refused(m.ID, code)
+				}
+			}
+			return pass(m)
+		}
+	}
+	tests := []struct {
+		name string
+		lie  func(m wire.ServerMessage, cut *bool) []wire.ServerMessage
+	}{
+		{"a defect of the house", answers(auction.CodeInternal)},
+		{"another certificate", answers(auction.CodeNotYourCommand)},
+		{"a certificate that is revoked", answers(auction.CodeCertificateRevoked)},
+		{"stamps that do not hold", answers(auction.CodeBadStamp)},
+		{"a history that changed", answers(auction.CodeHistoryChanged)},
+		{"no way back, for a history that changed", reconnects(auction.CodeHistoryChanged)},
+		{"no way back, with a code of the rules", reconnects(auction.CodeBidTooLow)},
+		{"no way back, for a defect", reconnects(auction.CodeInternal)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLiar(t)
+			id := enrol(t).list(t)
+			bidder := enrolAt(t, l)
+			cut := false
+			l.toClient = func(m wire.ServerMessage) []wire.ServerMessage { return tt.lie(m, &cut) }
+			_, err := bidder.Bid(within(t), id, 1500)
+			var open *client.Unconfirmed
+			if !errors.As(err, &open) {
+				t.Fatalf("error %v", err)
+			}
+			pending := must(bidder.Profile().Pending())(t)
+			if len(pending) != 1 || pending[0].Pseudonym != open.Pseudonym {
+				t.Fatalf("%d commands pending", len(pending))
+			}
+			next := bidder.restart(t)
+			l.toClient = nil
+			placed, refused, err := next.Resume(within(t))
+			if err != nil || len(placed) != 1 || len(refused) != 0 {
+				t.Fatalf("resumed: %d placed, %v refused, %v", len(placed), refused, err)
+			}
+		})
+	}
+}
+
+// A command on which the house does not decide stays pending, and does not keep
+// the others from being resumed.
+func TestResumeGoesOn(t *testing.T) {
+	l := newLiar(t)
+	id := enrol(t).list(t)
+	bidder := enrolAt(t, l)
+	l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
+		if r, ok := m.(*wire.ReceiptAnswer); ok {
+			return pass(&wire.RefusedAnswer{ID: r.ID, Code: auction.CodeInternal})
+		}
+		return pass(m)
+	}
+	for _, amount := range []auction.Amount{1500, 1600} {
+		_, err := bidder.Bid(within(t), id, amount)
+		wantCode(t, err, auction.CodeInternal)
+	}
+	first := true
+	l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
+		if r, ok := m.(*wire.ReceiptAnswer); ok && first {
+			first = false
+			return pass(&wire.RefusedAnswer{ID: r.ID, Code: auction.CodeNotYourCommand})
+		}
+		return pass(m)
+	}
+	placed, refused, err := bidder.Resume(within(t))
+	wantCode(t, err, auction.CodeNotYourCommand)
+	if len(placed) != 1 || len(refused) != 0 || !errors.As(err, new(*client.Unconfirmed)) {
+		t.Fatalf("resumed: %d placed, %v refused, %v", len(placed), refused, err)
+	}
+	if pending := must(bidder.Profile().Pending())(t); len(pending) != 1 {
+		t.Fatalf("%d commands pending", len(pending))
 	}
 }
 
