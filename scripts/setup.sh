@@ -7,7 +7,10 @@ set -euo pipefail
 # command that a test runs -> Debian package that has it
 declare -A package=(
   [gcc]=build-essential # the race detector
+  [curl]=curl
   [openssl]=openssl
+  [node]=nodejs # 20 or later
+  [npm]=npm
   [redis-server]=redis-server
   [prometheus]=prometheus # with promtool; where systemd runs, it also starts a server on port 9090
 )

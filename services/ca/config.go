@@ -45,7 +45,7 @@ type Config struct {
 	OIDCUsername   string   `name:"oidc-username" help:"Claim that becomes the username, when somebody enrols first." default:"preferred_username"`
 	OIDCAttributes []string `name:"oidc-attributes" help:"Claims that become attributes, where an ID token has them as text, such as name,email. An email counts only if the provider has verified it."`
 
-	MaxKeys   int           `name:"max-keys" help:"How many keys a person may have in use at once, one a device. With more than 1 the house cannot tell a seller who bids on the own item under another key." default:"3"`
+	MaxKeys   int           `name:"max-keys" help:"How many keys a person may have in use at once, one a device. With more than 1 the house cannot tell a seller who bids on the own item under another key." default:"1"`
 	Retention time.Duration `help:"Erase people from the registry when this long has passed since their last certificate ended; at least 2160h, in which they may still renew. 0: when the operator says so." default:"0s"`
 
 	CertificateLife time.Duration  `name:"certificate-life" help:"How long a participant's certificate is good for." default:"8h"`
@@ -73,7 +73,7 @@ const (
 
 // defaultMaxKeys stands for a MaxKeys of 0. Nobody carries more than maxMaxKeys devices.
 const (
-	defaultMaxKeys = 3
+	defaultMaxKeys = 1
 	maxMaxKeys     = 100
 )
 
