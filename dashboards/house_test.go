@@ -165,8 +165,10 @@ func (l *load) bidOn(c *client.Client, amount auction.Amount) {
 		return
 	}
 	go func() { // ends with the context
-		for err := error(nil); err == nil; {
-			_, err = follow.Next(l.ctx)
+		for {
+			if _, err := follow.Next(l.ctx); err != nil {
+				return
+			}
 		}
 	}()
 	for l.ctx.Err() == nil {
