@@ -185,7 +185,8 @@ func (c *Client) checkCounterpart(m wire.Message, own wire.Signed, log publicLog
 		return err
 	}
 	if ts := accepted.Command().TS; ts != private.TS || cmd.Thumbprint != cert.Thumbprint || cmd.Auction != m.Auction || cmd.Pseudonym != event.Pseudonym ||
-		cmd.Amount != event.Amount || string(cmd.Terms) != event.Terms || cert.Participant != private.Participant {
+		cmd.Amount != event.Amount || string(cmd.Terms) != event.Terms || cert.Participant != private.Participant ||
+		isWinner && !log.isWinner(cmd) {
 		return falseClose("the counterpart's command is not what the log says")
 	}
 	out.Own, out.OwnKey, out.TheirKey = own.Pseudonym, own.DisclosureKey, cmd.DisclosureKey
