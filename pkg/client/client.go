@@ -68,8 +68,10 @@ type Client struct {
 	link    *link // the current connection, nil if there is none
 	replica int   // index of the replica to try next
 	follows map[auction.LogID]*Follow
-	house   *auction.House // as far as it was read
-	trust   *trust         // of the policy in force, nil before the first connection
+	house   *auction.House              // as far as it was read
+	listed  map[auction.ID]auction.Hash // hashes of the terms in house
+	logged  int64                       // bytes of house in the profile
+	trust   *trust                      // of the policy in force, nil before the first connection
 }
 
 // trust is what follows from a policy.
@@ -106,6 +108,7 @@ func New(profile *Profile, options Options) (*Client, error) {
 	c := &Client{
 		profile: profile, options: options, verifier: checker.Verifier(), checker: checker, roots: [][]byte{root},
 		follows: make(map[auction.LogID]*Follow), house: new(auction.House),
+		listed: make(map[auction.ID]auction.Hash),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, c.loadHouseLog()
@@ -175,13 +178,12 @@ func (c *Client) trusted(ctx context.Context) (*trust, error) {
 	return c.trust, nil
 }
 
-// newTrust makes what follows from a policy of the house log. The log key is
-// pinned when it is first seen; another one afterwards is refused.
+// newTrust makes what follows from a policy of the house log.
 func (c *Client) newTrust(hash auction.Hash, policy auction.Policy) (*trust, error) {
 	if policy.House != c.profile.house.House {
 		return nil, auction.Refuse(auction.CodeUnknownPolicy, "the policy is of another house")
 	}
-	logKey, err := c.pinLogKey(policy.LogKey)
+	logKey, err := c.pinnedLogKey(policy.LogKey)
 	if err != nil {
 		return nil, err
 	}
@@ -220,19 +222,4 @@ func (c *Client) endpoints(authorities []*tsp.Authority) ([]tsp.Endpoint, error)
 		out[i] = tsp.Endpoint{Authority: a, URL: strings.TrimSuffix(urls[i], "/") + "/api/timestamp"}
 	}
 	return out, nil
-}
-
-func (c *Client) pinLogKey(text string) (evidence.LogKey, error) {
-	key, err := evidence.ParseLogKey(text)
-	if err != nil {
-		return evidence.LogKey{}, err
-	}
-	switch c.profile.house.LogKey {
-	case text:
-		return key, nil
-	case "":
-		c.profile.house.LogKey = text
-		return key, c.profile.saveHouse()
-	}
-	return evidence.LogKey{}, auction.Refuse(auction.CodeHistoryChanged, "the house signs its logs with another key than the one that you pinned: ask its operator before you go on")
 }

@@ -91,7 +91,8 @@ func (c *Client) PrepareList(ctx context.Context, l Listing) (Prepared, error) {
 }
 
 // PrepareBid signs and stamps a bid: it looks at the auction first, and binds
-// the bid to the terms and the log that it was shown.
+// the bid to the log that it was shown and to the terms of the house log, which
+// are those that [Client.Item] has shown before.
 func (c *Client) PrepareBid(ctx context.Context, id auction.ID, amount auction.Amount) (Prepared, error) {
 	return c.PrepareBidAs(ctx, auction.Pseudonym(uuid.NewString()), id, amount)
 }

@@ -26,64 +26,117 @@ func (c *Client) loadHouseLog() error {
 	if err != nil {
 		return err
 	}
+	var events []auction.Event
 	for line := range bytes.Lines(data) {
 		var e wire.Entry
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			// A crash cut the last one short: it is fetched again, in its place.
-			return os.Truncate(filepath.Join(c.profile.dir, "house.log"), int64(len(data)-len(line)))
+			data = data[:len(data)-len(line)]
+			if err := os.Truncate(filepath.Join(c.profile.dir, "house.log"), int64(len(data))); err != nil {
+				return err
+			}
+			break
 		}
 		if err := wire.Unmarshal(bytes.TrimSuffix(line, []byte("\n")), &e); err != nil {
 			return err
 		}
-		entry, err := e.Entry()
+		event, _, err := applyHouse(c.house, e)
 		if err != nil {
 			return err
 		}
-		if err := c.house.Apply(entry); err != nil {
-			return err
-		}
+		events = append(events, event)
 	}
+	c.logged = int64(len(data))
+	c.noteListings(events)
 	return nil
 }
 
-// syncHouse reads the house log from where the client is up to its signed head,
-// and checks that what the client has is a prefix of that.
+// applyHouse takes one more entry of the house log. It returns its event, and
+// the entry as the public sees it.
+func applyHouse(house *auction.House, e wire.Entry) (auction.Event, wire.Entry, error) {
+	entry, err := e.Entry()
+	if err != nil {
+		return auction.Event{}, wire.Entry{}, err
+	}
+	entry = entry.Public()
+	if err := house.Apply(entry); err != nil {
+		return auction.Event{}, wire.Entry{}, err
+	}
+	event, err := auction.ParseEvent(entry.Event)
+	return event, wire.EntryOf(entry), err
+}
+
+// noteListings keeps on which terms auctions were listed. The caller holds mu,
+// or has not shared c yet.
+func (c *Client) noteListings(events []auction.Event) {
+	for _, e := range events {
+		if _, twice := c.listed[e.Auction]; e.Kind == auction.SomeoneListed && !twice {
+			c.listed[e.Auction] = auction.TermsHash([]byte(e.Terms))
+		}
+	}
+}
+
+// termsOf returns the hash of the terms under which the house log lists an
+// auction. It reads on in the log if the auction is new.
+func (c *Client) termsOf(ctx context.Context, id auction.ID) (auction.Hash, error) {
+	look := func() (auction.Hash, bool) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		hash, ok := c.listed[id]
+		return hash, ok
+	}
+	if hash, ok := look(); ok {
+		return hash, nil
+	}
+	l, err := c.connected(ctx)
+	if err != nil {
+		return auction.Hash{}, err
+	}
+	if err := c.syncHouse(ctx, l); err != nil {
+		return auction.Hash{}, err
+	}
+	hash, ok := look()
+	if !ok {
+		return auction.Hash{}, auction.Refuse(auction.CodeWrongTerms, "the house shows an auction that its log does not list")
+	}
+	return hash, nil
+}
+
+// syncHouse reads the house log from where the client is up to its signed head.
+// Nothing is used or kept before that head vouches for all of it.
 func (c *Client) syncHouse(ctx context.Context, l *link) error {
 	c.syncing.Lock()
 	defer c.syncing.Unlock()
 	c.mu.Lock()
 	house := *c.house
 	c.mu.Unlock()
+	known := house.Size()
 	var fresh bytes.Buffer
+	var events []auction.Event
 	for {
-		answer, err := l.request(ctx, func(id uint32) wire.ClientMessage {
-			return &wire.EntriesRequest{ID: id, Log: auction.HouseLog, From: house.Size() + 1, View: wire.ViewPublic}
-		})
+		page, err := housePage(ctx, l, house.Size()+1)
 		if err != nil {
 			return err
 		}
-		page, ok := answer.(*wire.EntriesAnswer)
-		if !ok {
-			return errUnexpected
-		}
 		for _, e := range page.Entries {
-			entry, err := e.Entry()
+			event, public, err := applyHouse(&house, e)
 			if err != nil {
 				return err
 			}
-			if err := house.Apply(entry.Public()); err != nil {
-				return err
-			}
-			line, err := wire.Marshal(wire.EntryOf(entry.Public()))
+			line, err := wire.Marshal(public)
 			if err != nil {
 				return err
 			}
 			fresh.Write(append(line, '\n'))
+			events = append(events, event)
+		}
+		if c.logged+int64(fresh.Len()) > maxHouseLog {
+			return auction.Refuse(auction.CodeTooLarge, "a house log has at most %d bytes", maxHouseLog)
 		}
 		if page.More && len(page.Entries) > 0 {
 			continue
 		}
-		if err := c.checkHouseHead(&house, page.Head); err != nil {
+		if err := c.checkHouseHead(&house, known, page.Head); err != nil {
 			return err
 		}
 		break
@@ -94,19 +147,36 @@ func (c *Client) syncHouse(ctx context.Context, l *link) error {
 		}
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.house = &house
-	c.mu.Unlock()
+	c.logged += int64(fresh.Len())
+	c.noteListings(events)
 	return nil
 }
 
-// checkHouseHead compares the log that was read with the head that the house
-// signed, under the log key of its policy.
-func (c *Client) checkHouseHead(house *auction.House, note string) error {
-	policy, ok := house.Policies[house.InForce]
+func housePage(ctx context.Context, l *link, from uint64) (*wire.EntriesAnswer, error) {
+	answer, err := l.request(ctx, func(id uint32) wire.ClientMessage {
+		return &wire.EntriesRequest{ID: id, Log: auction.HouseLog, From: from, View: wire.ViewPublic}
+	})
+	if err != nil {
+		return nil, err
+	}
+	page, ok := answer.(*wire.EntriesAnswer)
 	if !ok {
+		return nil, errUnexpected
+	}
+	return page, nil
+}
+
+// checkHouseHead compares the log that was read, of which known entries were
+// known before, with the head that the house signed: under the pinned key, or on
+// first use under that of the policy in force, which is pinned then. A head that
+// is behind comes from a replica that has not read on; it vouches for nothing new.
+func (c *Client) checkHouseHead(house *auction.House, known uint64, note string) error {
+	if house.Size() == 0 {
 		return nil // nothing is promised yet, and nothing is used
 	}
-	key, err := evidence.ParseLogKey(policy.LogKey)
+	key, err := c.pinnedLogKey(house.Policies[house.InForce].LogKey)
 	if err != nil {
 		return err
 	}
@@ -114,10 +184,27 @@ func (c *Client) checkHouseHead(house *auction.House, note string) error {
 	if err != nil {
 		return err
 	}
-	if !house.Has(head) {
-		return auction.Refuse(auction.CodeHistoryChanged, "the house log is not the one that you read before: keep %s, it proves it", filepath.Join(c.profile.dir, "house.log"))
+	if head != house.Head() && !(house.Size() == known && house.Has(head)) {
+		return auction.Refuse(auction.CodeHistoryChanged, "the house log is not the one that you read before, or that the house signed: keep %s, it proves it", filepath.Join(c.profile.dir, "house.log"))
 	}
-	return nil
+	return c.pinLogKey(house.Policies[house.InForce].LogKey)
+}
+
+// pinnedLogKey reads a log key, and refuses another one than the pinned.
+func (c *Client) pinnedLogKey(text string) (evidence.LogKey, error) {
+	if pinned := c.profile.house.LogKey; pinned != "" && pinned != text {
+		return evidence.LogKey{}, auction.Refuse(auction.CodeHistoryChanged, "the house signs its logs with another key than the one that you pinned: ask its operator before you go on")
+	}
+	return evidence.ParseLogKey(text)
+}
+
+// pinLogKey pins the log key when it is first seen.
+func (c *Client) pinLogKey(text string) error {
+	if c.profile.house.LogKey == text {
+		return nil
+	}
+	c.profile.house.LogKey = text
+	return c.profile.saveHouse()
 }
 
 // appendTo adds lines to a file, durably.

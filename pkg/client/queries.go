@@ -8,8 +8,9 @@ import (
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
-// Shown is an auction as the house shows it, checked as far as one answer can
-// be: the terms are those that the hash names, the head is signed.
+// Shown is an auction as the house shows it. The terms are those under which the
+// house log lists it, so they are the same each time; the head is signed. Bids
+// and status are what the house says: [Client.Follow] verifies them.
 type Shown struct {
 	Item  wire.Item
 	Terms auction.Terms
@@ -27,12 +28,16 @@ func (c *Client) Item(ctx context.Context, id auction.ID) (Shown, error) {
 	if !ok || a.Item.Auction != id {
 		return Shown{}, errUnexpected
 	}
-	if auction.TermsHash([]byte(a.Terms)) != a.Item.TermsHash {
-		return Shown{}, auction.Refuse(auction.CodeWrongTerms, "the house shows terms that are not those of the auction")
+	listed, err := c.termsOf(ctx, id)
+	if err != nil {
+		return Shown{}, err
 	}
 	terms, err := auction.ParseTerms([]byte(a.Terms))
 	if err != nil {
 		return Shown{}, err
+	}
+	if auction.TermsHash([]byte(a.Terms)) != listed || !shows(a.Item, terms, listed) {
+		return Shown{}, auction.Refuse(auction.CodeWrongTerms, "the house shows terms that are not those of the auction")
 	}
 	t, err := c.trusted(ctx)
 	if err != nil {
@@ -43,6 +48,12 @@ func (c *Client) Item(ctx context.Context, id auction.ID) (Shown, error) {
 		return Shown{}, err
 	}
 	return Shown{Item: a.Item, Terms: terms, Head: head, Note: a.Head}, nil
+}
+
+// shows reports whether an item is under the terms.
+func shows(i wire.Item, t auction.Terms, hash auction.Hash) bool {
+	return i.TermsHash == hash && i.Title == t.Title && i.Currency == t.Currency && i.Minimum == t.Minimum &&
+		i.Increment == t.Increment && i.Closes == t.Closes && i.TieWindow == t.TieWindow
 }
 
 // Items lists all auctions, MyItems those that one listed, MyBids those that
