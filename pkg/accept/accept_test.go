@@ -82,13 +82,7 @@ func TestCommand(t *testing.T) {
 	sealed := []byte("sealed")
 	bid := wire.Command{House: "demo", Kind: auction.KindBid, Auction: auctionID, Amount: 1500, Currency: "EUR", TermsHash: auction.Hash{1}}
 	disclose := wire.Command{House: "demo", Kind: auction.KindDisclose, Auction: auctionID, Sealed: sha256.Sum256(sealed)}
-	good := func(c wire.Command) sent {
-		s := sent{by: h.party(bruno), cmd: bruno.signed(t, c)}
-		if c.Kind.Stamped() {
-			s.stamps = h.stamps(s.cmd.Digest, 1, 2, 3)
-		}
-		return s
-	}
+	query := wire.Command{House: "demo", Kind: auction.KindInbox}
 	tests := []struct {
 		name   string
 		cmd    wire.Command
@@ -97,7 +91,7 @@ func TestCommand(t *testing.T) {
 	}{
 		{"bid", bid, func(*sent) {}, ""},
 		{"disclosure", disclose, func(s *sent) { s.sealed = sealed }, ""},
-		{"query", wire.Command{House: "demo", Kind: auction.KindInbox}, func(*sent) {}, ""},
+		{"query", query, func(*sent) {}, ""},
 		{"another house", bid, func(s *sent) {
 			s.cmd = bruno.signed(t, wire.Command{House: "domo", Kind: auction.KindInbox})
 		}, auction.CodeWrongAudience},
@@ -111,7 +105,7 @@ func TestCommand(t *testing.T) {
 		{"too few stamps", bid, func(s *sent) { s.stamps = s.stamps[:2] }, auction.CodeWrongStamps},
 		{"stamps out of order", bid, func(s *sent) { s.stamps = h.stamps(s.cmd.Digest, 2, 1, 3) }, auction.CodeWrongStamps},
 		{"stamps over something else", bid, func(s *sent) { s.stamps = h.stamps(auction.Hash{1}, 1, 2, 3) }, auction.CodeBadStamp},
-		{"stamps with a query", wire.Command{House: "demo", Kind: auction.KindInbox}, func(s *sent) {
+		{"stamps with a query", query, func(s *sent) {
 			s.stamps = h.stamps(s.cmd.Digest, 1, 2, 3)
 		}, auction.CodeWrongStamps},
 		{"nothing sealed", disclose, func(*sent) {}, auction.CodeBadRequest},
@@ -119,7 +113,7 @@ func TestCommand(t *testing.T) {
 		{"something sealed with a bid", bid, func(s *sent) { s.sealed = sealed }, auction.CodeBadRequest},
 		{"an auditor's bid", bid, func(s *sent) { s.by.Role = identity.RoleAuditor }, auction.CodeNotAllowed},
 		{"an auditor's disclosure", disclose, func(s *sent) { s.by.Role, s.sealed = identity.RoleAuditor, sealed }, auction.CodeNotAllowed},
-		{"an auditor's query", wire.Command{House: "demo", Kind: auction.KindInbox}, func(s *sent) { s.by.Role = identity.RoleAuditor }, ""},
+		{"an auditor's query", query, func(s *sent) { s.by.Role = identity.RoleAuditor }, ""},
 		{"stamped after the certificate's end", bid, func(s *sent) {
 			ended := *s.by.Certificate
 			ended.NotAfter = now.Std().Add(-time.Second)
@@ -132,7 +126,10 @@ func TestCommand(t *testing.T) {
 		}, auction.CodeBadCertificate},
 	}
 	for _, tt := range tests {
-		s := good(tt.cmd)
+		s := sent{by: h.party(bruno), cmd: bruno.signed(t, tt.cmd)}
+		if tt.cmd.Kind.Stamped() {
+			s.stamps = h.stamps(s.cmd.Digest, 1, 2, 3)
+		}
 		tt.change(&s)
 		accepted, err := h.checker.Command(s.by, s.cmd, s.stamps, s.sealed, auction.Hash{9}, h.policy)
 		if auction.CodeOf(err) != tt.want {
