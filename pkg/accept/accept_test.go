@@ -115,14 +115,10 @@ func TestCommand(t *testing.T) {
 		{"an auditor's disclosure", disclose, func(s *sent) { s.by.Role, s.sealed = identity.RoleAuditor, sealed }, auction.CodeNotAllowed},
 		{"an auditor's query", query, func(s *sent) { s.by.Role = identity.RoleAuditor }, ""},
 		{"stamped after the certificate's end", bid, func(s *sent) {
-			ended := *s.by.Certificate
-			ended.NotAfter = now.Std().Add(-time.Second)
-			s.by.Certificate = &ended
+			s.by.Certificate.NotAfter = now.Std().Add(-time.Second)
 		}, auction.CodeBadCertificate},
 		{"stamped before the certificate's begin", bid, func(s *sent) {
-			early := *s.by.Certificate
-			early.NotBefore = now.Std().Add(2 * time.Second)
-			s.by.Certificate = &early
+			s.by.Certificate.NotBefore = now.Std().Add(2 * time.Second)
 		}, auction.CodeBadCertificate},
 	}
 	for _, tt := range tests {
