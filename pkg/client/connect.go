@@ -112,7 +112,8 @@ func (c *Client) open(ctx context.Context) (*link, error) {
 }
 
 // learn reads the house log up to the policy in force, and makes a trusted
-// clock from it.
+// clock from it. The first time there was none yet when the DMS showed its
+// certificate, so it is then that its time is compared.
 func (c *Client) learn(ctx context.Context, l *link) error {
 	if err := c.syncHouse(ctx, l); err != nil {
 		return err
@@ -134,6 +135,15 @@ func (c *Client) learn(ctx context.Context, l *link) error {
 	}
 	if err := t.clock.Refresh(ctx); err != nil {
 		return err
+	}
+	if have == nil {
+		now, err := t.clock.Now()
+		if err != nil {
+			return err
+		}
+		if err := checkDrift(now, l.hello.Add(time.Since(l.met))); err != nil {
+			return err
+		}
 	}
 	c.mu.Lock()
 	c.trust = t

@@ -42,6 +42,9 @@ type liar struct {
 	// onConnect, if set, is told of each session.
 	onConnect func(*tapped)
 
+	// drift is how far the liar's time is from the house's.
+	drift time.Duration
+
 	open     atomic.Int32 // connections
 	commands sync.Map     // pseudonym -> *atomic.Int32: how often a command came
 }
@@ -104,7 +107,7 @@ func (l *liar) serve(w http.ResponseWriter, r *http.Request) {
 	var credentials session.Credentials
 	tap.client, err = session.Server(ctx, tap.down, session.ServerConfig{
 		Mode: down.Subprotocol(), Chain: l.chain, Key: l.key,
-		Now: func() (auction.Time, error) { return auction.TimeOf(time.Now().Add(ahead)), nil },
+		Now: func() (auction.Time, error) { return auction.TimeOf(time.Now().Add(ahead + l.drift)), nil },
 		Authenticate: func(_ context.Context, c session.Credentials) (*ecdsa.PublicKey, error) {
 			credentials = c
 			return keyOf(c.Chain)

@@ -35,6 +35,8 @@ type link struct {
 	ws      *websocket.Conn
 	session *session.Session
 	ready   wire.Ready
+	hello   auction.Time // the DMS's time in the handshake
+	met     time.Time    // when it came, for the monotonic clock since
 	token   string
 	dead    chan struct{} // closed when nothing more comes
 
@@ -62,9 +64,13 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 		return nil, fmt.Errorf("reach the house: %w", err)
 	}
 	ws.SetReadLimit(session.MaxServerMessage)
+	var hello auction.Time
 	sess, first, err := session.Client(ctx, socket{ws}, session.ClientConfig{
-		Mode: ws.Subprotocol(), Offered: session.Modes(), VerifyServer: c.verifyServer,
-		Token: token, Chain: chain, Key: c.profile.key,
+		Mode: ws.Subprotocol(), Offered: session.Modes(), Token: token, Chain: chain, Key: c.profile.key,
+		VerifyServer: func(chain [][]byte, at auction.Time) (*ecdsa.PublicKey, error) {
+			hello = at
+			return c.verifyServer(chain, at)
+		},
 	})
 	if err != nil {
 		ws.CloseNow()
@@ -80,7 +86,7 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 		return nil, err
 	}
 	return &link{
-		url: url, ws: ws, session: sess, ready: ready, token: token, dead: make(chan struct{}),
+		url: url, ws: ws, session: sess, ready: ready, hello: hello, met: time.Now(), token: token, dead: make(chan struct{}),
 		waiting: make(map[uint32]chan wire.ServerMessage), followed: make(map[auction.LogID]bool),
 	}, nil
 }
@@ -117,8 +123,10 @@ func (c *Client) verifyServer(chain [][]byte, at auction.Time) (*ecdsa.PublicKey
 				now, err = t.clock.Now()
 			}
 		}
-		if drift := now.Sub(at).Abs(); err == nil && drift > maxHelloDrift {
-			return nil, auction.Refuse(auction.CodeBadHandshake, "the house's time is not that of its time authorities")
+		if err == nil {
+			if err := checkDrift(now, at); err != nil {
+				return nil, err
+			}
 		}
 	}
 	cert, err := c.verifier.Verify(chain, identity.RoleDMS, at.Std())
@@ -126,6 +134,14 @@ func (c *Client) verifyServer(chain [][]byte, at auction.Time) (*ecdsa.PublicKey
 		return nil, err
 	}
 	return cert.Key, nil
+}
+
+// checkDrift compares the DMS's time with the trusted one.
+func checkDrift(trusted, theirs auction.Time) error {
+	if trusted.Sub(theirs).Abs() > maxHelloDrift {
+		return auction.Refuse(auction.CodeBadHandshake, "the house's time is not that of its time authorities")
+	}
+	return nil
 }
 
 // run reads until the connection ends. notice gets what comes unasked.
