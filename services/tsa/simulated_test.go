@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,11 +17,6 @@ import (
 )
 
 func itoa(at auction.Time) string { return strconv.FormatInt(int64(at), 10) }
-
-func readFile(t *testing.T, path string) []byte {
-	t.Helper()
-	return must(os.ReadFile(path))(t)
-}
 
 // asOperator posts and returns the time in the answer.
 func asOperator(t *testing.T, s *service, path, body string) auction.Time {
