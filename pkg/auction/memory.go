@@ -25,7 +25,7 @@ type Memory struct {
 	states   map[ID]*State
 	answers  map[LogID]map[Pseudonym]memoryAnswer
 	chains   map[ID]map[Hash][]Blob
-	mine     map[Participant]map[ID]bool
+	mine     map[Participant][]ID // the latest last
 	audited  map[Audit]bool
 	mailbox  map[ID]*[2]*Disclosure // of seller and winner
 	received map[memoryReceipt]bool
@@ -60,7 +60,7 @@ func NewMemory(clock Clock, signer Signer, random io.Reader) *Memory {
 		states:   make(map[ID]*State),
 		answers:  make(map[LogID]map[Pseudonym]memoryAnswer),
 		chains:   make(map[ID]map[Hash][]Blob),
-		mine:     make(map[Participant]map[ID]bool),
+		mine:     make(map[Participant][]ID),
 		audited:  make(map[Audit]bool),
 		mailbox:  make(map[ID]*[2]*Disclosure),
 		received: make(map[memoryReceipt]bool),
@@ -187,10 +187,9 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 	answer.seq = entry.Seq
 	m.remember(LogID(c.Auction), c.Pseudonym, answer)
 	m.chains[c.Auction][c.Certificate] = c.Chain
-	if m.mine[c.Participant] == nil {
-		m.mine[c.Participant] = make(map[ID]bool)
+	if !slices.Contains(m.mine[c.Participant], c.Auction) {
+		m.mine[c.Participant] = append(m.mine[c.Participant], c.Auction)
 	}
-	m.mine[c.Participant][c.Auction] = true
 	return entry, nil
 }
 
@@ -249,6 +248,7 @@ func (m *Memory) Close(_ context.Context, id ID, head Head, stamps []Blob, media
 		return err
 	}
 	_, err = m.append(LogID(id), entry)
+	m.WakeMail(id)
 	return err
 }
 
@@ -278,6 +278,7 @@ func (m *Memory) Disclose(_ context.Context, cmd Accepted) error {
 	}
 	box[side] = &Disclosure{JWS: c.JWS, Sealed: c.Sealed}
 	m.Wake(LogID(c.Auction))
+	m.WakeMail(c.Auction)
 	return nil
 }
 
@@ -332,7 +333,9 @@ func (m *Memory) Certificates(_ context.Context, id ID) (map[Hash][]Blob, error)
 func (m *Memory) Mine(_ context.Context, p Participant) ([]ID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.mine[p])), nil
+	ids := slices.Clone(m.mine[p])
+	slices.Reverse(ids)
+	return ids, nil
 }
 
 // Due implements [Reader].

@@ -81,8 +81,9 @@ type Reader interface {
 	// auction's log, by the thumbprint of their first certificate.
 	Certificates(ctx context.Context, id ID) (map[Hash][]Blob, error)
 
-	// Mine returns the auctions in which p listed or bid: perhaps some more,
-	// never fewer.
+	// Mine returns the auctions in which p listed or bid, the latest first:
+	// perhaps some more, and of the latest thousands never fewer. What was refused
+	// as a listing is not among them.
 	Mine(ctx context.Context, p Participant) ([]ID, error)
 
 	// Due returns auctions whose end is before the given time and which may be
@@ -98,6 +99,11 @@ type Feed interface {
 	// come too often: a watcher reads what is there, and looks once a second
 	// anyway. wake must not block, nor call stop.
 	Watch(log LogID, wake func()) (stop func())
+
+	// WatchMail is Watch for private messages alone: it wakes after the auction
+	// was closed and after a message of it changed, and not for bids, of which
+	// there may be thousands for each message.
+	WatchMail(id ID, wake func()) (stop func())
 }
 
 // A Mailbox keeps the private messages of closed auctions until their

@@ -7,8 +7,8 @@ import "github.com/sigilo/sigilo/pkg/auction"
 
 const prefix = "sigilo:{"
 
-// logKeys are the keys of one log. The name of the stream is also the name of
-// the channel that wakes its watchers.
+// logKeys are the keys of one log. The names of the stream and of the mail are
+// also the names of the channels that wake their watchers.
 type logKeys struct{ state, log, answers, certs, due, mail string }
 
 func (s *Store) keys(log auction.LogID) logKeys {
@@ -23,5 +23,6 @@ func (s *Store) keys(log auction.LogID) logKeys {
 	}
 }
 
-// mineKey is the set of the auctions in which p listed or bid.
+// mineKey is the sorted set of the auctions in which p listed or bid, by when p
+// did so last.
 func mineKey(p auction.Participant) string { return prefix + p.String() + "}:mine" }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
@@ -97,6 +96,7 @@ func (s *Store) placeListing(ctx context.Context, c auction.Command) (auction.An
 	}
 	listing, err := s.runList(ctx, c, head)
 	if err != nil {
+		s.dropMine(ctx, c.Participant, c.Auction, err)
 		return auction.Answer{}, err
 	}
 	// From here on the listing is committed, and whoever meets it may open it.
@@ -176,44 +176,6 @@ func commandSize(c auction.Command) int {
 		size += len(token)
 	}
 	return size
-}
-
-// maxMine bounds what a process remembers of the sets that it has added to.
-const maxMine = 1 << 16
-
-// mineCache holds additions to the sets of mine that are known to be durable.
-type mineCache struct {
-	mu    sync.Mutex
-	known map[mineEntry]struct{}
-}
-
-type mineEntry struct {
-	p  auction.Participant
-	id auction.ID
-}
-
-// noteMine adds the auction to the participant's set before the first place, so
-// that the set never lacks one.
-func (s *Store) noteMine(ctx context.Context, p auction.Participant, id auction.ID) error {
-	entry := mineEntry{p, id}
-	s.mine.mu.Lock()
-	_, known := s.mine.known[entry]
-	s.mine.mu.Unlock()
-	if known {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	if err := s.client.SAdd(ctx, mineKey(p), string(id)).Err(); err != nil {
-		return s.failed(ctx, "note a participant's auction", err)
-	}
-	s.mine.mu.Lock()
-	defer s.mine.mu.Unlock()
-	if s.mine.known == nil || len(s.mine.known) >= maxMine {
-		s.mine.known = make(map[mineEntry]struct{})
-	}
-	s.mine.known[entry] = struct{}{}
-	return nil
 }
 
 // repair gives an auction without state its state, from the house log or from

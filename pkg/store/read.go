@@ -160,11 +160,12 @@ func (s *Store) Certificates(ctx context.Context, id auction.ID) (map[auction.Ha
 	return chains, nil
 }
 
-// Mine implements [auction.Reader].
+// Mine implements [auction.Reader]. Of the auctions that p took part in before
+// the latest 10,000 it knows nothing.
 func (s *Store) Mine(ctx context.Context, p auction.Participant) ([]auction.ID, error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	members, err := s.client.SMembers(bounded, mineKey(p)).Result()
+	members, err := s.client.ZRevRange(bounded, mineKey(p), 0, -1).Result()
 	if err != nil {
 		return nil, s.failed(ctx, "read a participant's auctions", err)
 	}

@@ -109,7 +109,7 @@ func (r *rebuilding) entry(ctx context.Context, pipe redis.Pipeliner, e stored) 
 	case auction.SomeoneListed, auction.SomeoneBid:
 		who := identity(private.Participant, sha256.Sum256(private.JWS))
 		pipe.HSet(ctx, r.keys.answers, string(event.Pseudonym), answerOf(who, e.Seq))
-		pipe.SAdd(ctx, mineKey(private.Participant), string(event.Auction))
+		pipe.ZAddNX(ctx, mineKey(private.Participant), redis.Z{Score: float64(private.Arrival), Member: string(event.Auction)})
 	case auction.AuditApproved, auction.AuditDisclosed:
 		mark := auditMark(event.Kind, auction.Audit{Auction: event.Auction, Auditor: *event.Auditor})
 		pipe.HSet(ctx, r.keys.answers, mark, text(e.Seq))

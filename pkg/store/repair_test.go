@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,9 @@ func projections(t *testing.T, c *redis.Client) map[string]any {
 		switch kind := key[strings.LastIndex(key, ":")+1:]; kind {
 		case "log", "mail":
 		case "mine":
-			all[key] = c.SMembersMap(t.Context(), key).Val()
+			ids := c.ZRange(t.Context(), key, 0, -1).Val()
+			slices.Sort(ids)
+			all[key] = ids
 		case "due":
 			all[key] = c.ZRangeWithScores(t.Context(), key, 0, -1).Val()
 		default:

@@ -55,6 +55,27 @@ func testMine(t *testing.T, s *Scene) {
 			t.Errorf("auctions of somebody who did nothing")
 		}
 	}
+	mine := func() []auction.ID {
+		t.Helper()
+		ids, err := s.Mine(ctx, Participant("bidder"))
+		s.ok(err)
+		return ids
+	}
+	before := mine()
+	s.equal(before[0], other) // the latest first
+	bad := s.List("bidder", s.Terms())
+	bad.Head.Size++
+	used := Altered(bad)
+	_, err := s.Send(bad)
+	s.refused(err, auction.CodeBadHead)
+	_, err = s.Send(used)
+	s.refused(err, auction.CodePseudonymUsed)
+	s.equal(mine(), before)
+	again := s.List("bidder", s.Terms())
+	again.Pseudonym, again.Auction = auction.Pseudonym(other), other // a real one stays
+	_, err = s.Send(again)
+	s.refused(err, auction.CodePseudonymUsed)
+	s.equal(mine(), before)
 }
 
 func testCertificates(t *testing.T, s *Scene) {
@@ -146,6 +167,21 @@ func testWatch(t *testing.T, s *Scene) {
 
 	one, stopOne := woken(auction.LogID(id))
 	two, stopTwo := woken(auction.LogID(id))
+	letter := make(chan struct{}, 1)
+	stopMail := s.WatchMail(id, func() {
+		select {
+		case letter <- struct{}{}:
+		default:
+		}
+	})
+	mailed := func() {
+		t.Helper()
+		select {
+		case <-letter:
+		case <-time.After(10 * time.Second):
+			t.Fatal("not woken for mail")
+		}
+	}
 	s.Accept(s.Bid(id, "winner", 1000))
 	wait(one, func() bool { return s.State(id).Size() == 2 })
 	wait(two, func() bool { return s.State(id).Size() == 2 })
@@ -157,11 +193,14 @@ func testWatch(t *testing.T, s *Scene) {
 	}
 	s.Ended(id)
 	wait(one, func() bool { return s.State(id).Closed != nil })
+	mailed()
 	s.ok(s.Disclose(ctx, auction.NewAccepted(s.Disclosure(id, "winner", "sealed"))))
 	wait(one, func() bool {
 		_, winner, err := s.Disclosures(ctx, id)
 		return err == nil && winner != nil
 	})
+	mailed()
+	stopMail()
 	stopOne()
 	select {
 	case <-two:
