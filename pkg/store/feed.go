@@ -3,7 +3,8 @@ package store
 import (
 	"context"
 	"log/slog"
-	"strings"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,58 +27,71 @@ type feed struct {
 	pubsub *redis.PubSub // connects again and renews its subscriptions by itself
 
 	mu      sync.Mutex
-	watched map[auction.LogID]*watched // guarded by mu
+	watched map[string]*watched // by channel; guarded by mu
 }
 
-// watched is a log that somebody in this process watches.
+// watched is a log, or the mail of its auction, that somebody in this process
+// watches.
 type watched struct {
+	log      auction.LogID
+	mail     bool
 	watchers int
-	seen     int64 // entries and private messages when last looked; -1: never
+	seen     int64 // how much there was when last looked; -1: never
 }
 
 // Watch implements [auction.Feed].
 func (s *Store) Watch(log auction.LogID, wake func()) func() {
-	stop := s.feed.Watchers.Watch(log, wake)
-	s.feed.follow(log)
+	return s.feed.watch(s.keys(log).log, watched{log: log}, s.feed.Watchers.Watch(log, wake))
+}
+
+// WatchMail implements [auction.Feed].
+func (s *Store) WatchMail(id auction.ID, wake func()) func() {
+	log := auction.LogID(id)
+	return s.feed.watch(s.keys(log).mail, watched{log: log, mail: true}, s.feed.Watchers.WatchMail(id, wake))
+}
+
+func (f *feed) watch(channel string, what watched, stop func()) func() {
+	f.follow(channel, what)
 	return sync.OnceFunc(func() {
 		stop()
-		s.feed.unfollow(log)
+		f.unfollow(channel)
 	})
 }
 
 // follow and unfollow hold the lock while they speak to Redis, so that
 // subscriptions are in the order of the counts. An error is no loss: the feed
 // looks, and a new connection renews all subscriptions.
-func (f *feed) follow(log auction.LogID) {
+func (f *feed) follow(channel string, what watched) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.watched == nil {
-		f.watched = make(map[auction.LogID]*watched)
+		f.watched = make(map[string]*watched)
 	}
-	w := f.watched[log]
+	w := f.watched[channel]
 	if w == nil {
-		w = &watched{seen: -1}
-		f.watched[log] = w
-		f.subscribe(f.pubsub.Subscribe, log)
+		w = &what
+		w.seen = -1
+		f.watched[channel] = w
+		f.subscribe(f.pubsub.Subscribe, channel)
 	}
 	w.watchers++
 }
 
-func (f *feed) unfollow(log auction.LogID) {
+func (f *feed) unfollow(channel string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := f.watched[log]
+	w := f.watched[channel]
 	w.watchers--
 	if w.watchers == 0 {
-		delete(f.watched, log)
-		f.subscribe(f.pubsub.Unsubscribe, log)
+		delete(f.watched, channel)
+		f.subscribe(f.pubsub.Unsubscribe, channel)
 	}
 }
 
-func (f *feed) subscribe(do func(context.Context, ...string) error, log auction.LogID) {
+func (f *feed) subscribe(do func(context.Context, ...string) error, channel string) {
 	ctx, cancel := context.WithTimeout(f.store.ctx, readTimeout)
 	defer cancel()
-	if err := do(ctx, f.store.keys(log).log); err != nil && f.store.ctx.Err() == nil {
+	if err := do(ctx, channel); err != nil && f.store.ctx.Err() == nil {
 		f.store.log.WarnContext(ctx, "a subscription waits for the next connection", slog.Any("error", err))
 	}
 }
@@ -93,18 +107,23 @@ func (f *feed) listen(ctx context.Context) {
 			if !ok {
 				return
 			}
-			f.Wake(f.logOf(m.Channel))
+			f.mu.Lock()
+			w := f.watched[m.Channel]
+			f.mu.Unlock()
+			f.wake(w)
 		}
 	}
 }
 
-// logOf is the inverse of the naming of streams.
-func (f *feed) logOf(channel string) auction.LogID {
-	tag, _, _ := strings.Cut(strings.TrimPrefix(channel, prefix), "}")
-	if tag == f.store.house {
-		return auction.HouseLog
+// wake wakes those who watch something. Nobody does any more if it is nil.
+func (f *feed) wake(w *watched) {
+	switch {
+	case w == nil:
+	case w.mail:
+		f.WakeMail(auction.ID(w.log))
+	default:
+		f.Wake(w.log)
 	}
-	return auction.LogID(tag)
 }
 
 // look compares, once in lookEvery, how much there is with how much there was.
@@ -117,48 +136,53 @@ func (f *feed) look(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		logs := f.logs()
-		for len(logs) > 0 {
-			n := min(len(logs), lookTogether)
-			f.compare(ctx, logs[:n])
-			logs = logs[n:]
+		all := f.all()
+		for len(all) > 0 {
+			n := min(len(all), lookTogether)
+			f.compare(ctx, all[:n])
+			all = all[n:]
 		}
 	}
 }
 
-func (f *feed) logs() []auction.LogID {
+func (f *feed) all() []*watched {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	logs := make([]auction.LogID, 0, len(f.watched))
-	for log := range f.watched {
-		logs = append(logs, log)
-	}
-	return logs
+	return slices.Collect(maps.Values(f.watched))
 }
 
-func (f *feed) compare(ctx context.Context, logs []auction.LogID) {
+func (f *feed) compare(ctx context.Context, all []*watched) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	pipe := f.store.client.Pipeline()
-	entries, messages := make([]*redis.IntCmd, len(logs)), make([]*redis.IntCmd, len(logs))
-	for i, log := range logs {
-		k := f.store.keys(log)
-		entries[i], messages[i] = pipe.XLen(bounded, k.log), pipe.HLen(bounded, k.mail)
+	counts := make([]func() int64, len(all))
+	for i, w := range all {
+		k := f.store.keys(w.log)
+		messages := pipe.HLen(bounded, k.mail)
+		if w.mail {
+			closed := pipe.HExists(bounded, k.state, "closed")
+			counts[i] = func() int64 {
+				if closed.Val() {
+					return messages.Val() + 1
+				}
+				return messages.Val()
+			}
+			continue
+		}
+		entries := pipe.XLen(bounded, k.log)
+		counts[i] = func() int64 { return entries.Val() + messages.Val() }
 	}
 	if _, err := pipe.Exec(bounded); err != nil {
 		return // the next look comes soon, and who reads meets the same error
 	}
-	for i, log := range logs {
-		now := entries[i].Val() + messages[i].Val()
+	for i, w := range all {
+		now := counts[i]()
 		f.mu.Lock()
-		w := f.watched[log]
-		changed := w != nil && w.seen != now
-		if changed {
-			w.seen = now
-		}
+		changed := w.seen != now
+		w.seen = now
 		f.mu.Unlock()
 		if changed {
-			f.Wake(log)
+			f.wake(w)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -94,4 +95,32 @@ func TestOwnBidsAtOnce(t *testing.T) {
 		s.CheckLogs()
 	}
 	auctiontest.NewScene(t, t.Name(), other, clock).CheckLogs()
+}
+
+// Bids are not even sent to a replica that waits for private messages alone.
+func TestMailIsNotWokenByBids(t *testing.T) {
+	server := storetest.StartRedis(t)
+	clock := auctiontest.NewClock()
+	replica := open(t, server.URL(), clock.Now)
+	s := auctiontest.NewScene(t, t.Name(), replica, clock)
+	id := s.Listed("seller", s.Terms())
+	stop := replica.WatchMail(id, func() {})
+	defer stop()
+	c, base := client(t, server.URL()), "sigilo:{"+string(id)+"}:"
+	waitFor(t, func() bool { return c.PubSubNumSub(t.Context(), base+"mail").Val()[base+"mail"] == 1 })
+	if n := c.PubSubNumSub(t.Context(), base+"log").Val()[base+"log"]; n != 0 {
+		t.Errorf("%d subscriptions to the bids", n)
+	}
+}
+
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for tick := time.NewTicker(5 * time.Millisecond); !done(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("waited for nothing")
+		}
+	}
 }

@@ -37,7 +37,7 @@ func (s *Store) Close(ctx context.Context, id auction.ID, head auction.Head, sta
 func (s *Store) runClose(ctx context.Context, id auction.ID, head auction.Head, event auction.Event, median auction.Time) error {
 	k := s.keys(auction.LogID(id))
 	tail := event.Tail()
-	added, err := s.append(ctx, &call{script: closeScript, keys: []string{k.state, k.log}, size: len(tail) + 512},
+	added, err := s.append(ctx, &call{script: closeScript, keys: []string{k.state, k.log, k.mail}, size: len(tail) + 512},
 		func(now auction.Time) auction.Private { return auction.Private{Arrival: now, TS: median} },
 		func(now auction.Time, deadline string, e auction.Entry) []any {
 			return []any{deadline, text(head.Size), text(now), tail, e.Commitment[:], e.Salt, e.Private}

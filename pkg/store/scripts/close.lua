@@ -1,10 +1,10 @@
 -- Appends the close record if the log has the size that was judged and stamped.
--- KEYS  state, log: of the auction
+-- KEYS  state, log, mail (whose watchers are woken too): of the auction
 -- ARGV  deadline, size, arrival, tail (the event after its number), commitment,
 --       salt, private
 -- Returns {'ok', seq, event}, {'done'}: closed already, {'grew'}: another size,
 --       {'stale'}: nothing done, or {'unknown'}: no state.
-local state, log = KEYS[1], KEYS[2]
+local state, log, mail = KEYS[1], KEYS[2], KEYS[3]
 local deadline, size, arrival, tail, commitment, salt, private = unpack(ARGV)
 
 local clock = redis.call('TIME')
@@ -22,4 +22,5 @@ local event = '{"seq":' .. seq .. tail
 redis.call('XADD', log, seq .. '-0', 'm', m, 'e', event, 'c', commitment, 's', salt, 'p', private)
 redis.call('HSET', state, 'closed', '1', 'm', m)
 redis.call('PUBLISH', log, seq)
+redis.call('PUBLISH', mail, seq)
 return {'ok', seq, event}
