@@ -59,9 +59,12 @@ type Client struct {
 	tasks  sync.WaitGroup
 
 	enrolling sync.Mutex // one enrolment, renewal or token at a time
-	dialing   sync.Mutex // one connection attempt at a time
 	syncing   sync.Mutex // one reading of the house log at a time
 	amending  sync.Mutex // one change of a record of a close at a time
+
+	dialing chan struct{} // has room for one: one connection attempt at a time
+	opened  time.Time     // when the last one succeeded; of who dials
+	brief   int           // connections in a row that did not last; of who dials
 
 	mu      sync.Mutex
 	token   string
@@ -108,7 +111,7 @@ func New(profile *Profile, options Options) (*Client, error) {
 	c := &Client{
 		profile: profile, options: options, verifier: checker.Verifier(), checker: checker, roots: [][]byte{root},
 		follows: make(map[auction.LogID]*Follow), house: new(auction.House),
-		listed: make(map[auction.ID]auction.Hash),
+		listed: make(map[auction.ID]auction.Hash), dialing: make(chan struct{}, 1),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, c.loadHouseLog()

@@ -13,6 +13,8 @@ import (
 const (
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 5 * time.Second
+	// shortLived is how long a connection lasts at least if all is well.
+	shortLived = 10 * time.Second
 	// leaveIdle is how often a connection that was told to go looks whether
 	// everything on it is answered.
 	leaveIdle = 50 * time.Millisecond
@@ -22,27 +24,60 @@ const (
 // none: any replica will do, so after a failure the next one is tried, with
 // growing pauses. It gives up when ctx ends or the house refuses for good.
 func (c *Client) connected(ctx context.Context) (*link, error) {
-	c.dialing.Lock()
-	defer c.dialing.Unlock()
+	select {
+	case c.dialing <- struct{}{}:
+		defer func() { <-c.dialing }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.ctx.Done():
+		return nil, c.ctx.Err()
+	}
 	if l := c.current(); l != nil {
 		return l, nil
+	}
+	if err := c.calm(ctx); err != nil {
+		return nil, err
 	}
 	for pause := minBackoff; ; pause = min(2*pause, maxBackoff) {
 		l, err := c.open(ctx)
 		if err == nil {
+			c.opened = time.Now()
 			return l, nil
 		}
 		if !worthAnotherTry(err) {
 			return nil, err
 		}
 		c.options.Log.InfoContext(ctx, "no connection yet", "error", err)
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), err)
-		case <-c.ctx.Done():
-			return nil, c.ctx.Err()
-		case <-time.After(pause/2 + rand.N(pause)):
+		if ended := c.wait(ctx, pause); ended != nil {
+			return nil, errors.Join(ended, err)
 		}
+	}
+}
+
+// calm waits if connections end again and again soon after they were opened: a
+// replica that says bye at once would have the client run in circles. The first
+// time costs nothing. The caller holds dialing.
+func (c *Client) calm(ctx context.Context) error {
+	if time.Since(c.opened) > shortLived {
+		c.brief = 0
+		return nil
+	}
+	c.brief++
+	if c.brief == 1 {
+		return nil
+	}
+	return c.wait(ctx, min(minBackoff<<min(c.brief-2, 10), maxBackoff))
+}
+
+// wait waits for about a pause, with jitter: at least half of it.
+func (c *Client) wait(ctx context.Context, pause time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.ctx.Done():
+		return c.ctx.Err()
+	case <-time.After(pause/2 + rand.N(pause)):
+		return nil
 	}
 }
 
@@ -98,17 +133,58 @@ func (c *Client) open(ctx context.Context) (*link, error) {
 	c.link = l
 	follows := make([]*Follow, 0, len(c.follows))
 	for _, f := range c.follows {
-		follows = append(follows, f)
+		if !f.failed() {
+			follows = append(follows, f)
+		}
 	}
 	c.mu.Unlock()
 	for _, f := range follows {
-		if err := f.resume(ctx, l); err != nil {
+		if err := c.resumeFollow(ctx, f, l); err != nil {
 			l.ws.CloseNow()
 			return nil, err
 		}
 	}
 	c.status(StatusConnected)
 	return l, nil
+}
+
+// resumeFollow has a log go on over a new connection. What the house refuses is
+// the matter of that log alone, and does not end the connection: for a moment,
+// then it is asked again while the connection lasts, or for good, then the
+// following fails.
+func (c *Client) resumeFollow(ctx context.Context, f *Follow, l *link) error {
+	err := f.resume(ctx, l)
+	var refusal *auction.Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	if !refusal.Code.Temporary() {
+		f.fail(err)
+		return nil
+	}
+	c.tasks.Go(func() {
+		for pause := minBackoff; ; pause = min(2*pause, maxBackoff) {
+			if c.wait(c.ctx, pause) != nil || !l.usable() || !c.isFollowed(f) {
+				return
+			}
+			err := f.resume(c.ctx, l)
+			if !errors.As(err, &refusal) {
+				return
+			}
+			if !refusal.Code.Temporary() {
+				f.fail(err)
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// isFollowed reports whether f was not stopped.
+func (c *Client) isFollowed(f *Follow) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.follows[f.log] == f
 }
 
 // learn reads the house log up to the policy in force, and makes a trusted
@@ -243,10 +319,8 @@ func (c *Client) ask(ctx context.Context, build func(id uint32) wire.ClientMessa
 		if !retry || ctx.Err() != nil {
 			return nil, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), err)
-		case <-time.After(pause/2 + rand.N(pause)):
+		if ended := c.wait(ctx, pause); ended != nil {
+			return nil, errors.Join(ended, err)
 		}
 	}
 }

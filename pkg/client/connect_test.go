@@ -1,6 +1,12 @@
 package client_test
 
 import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,4 +29,101 @@ func TestHelloAtAnotherTime(t *testing.T) {
 	}
 	_, err := p.Items(within(t))
 	wantCode(t, err, auction.CodeBadHandshake)
+}
+
+// A log that the house will not show any more, or not just now, does not keep a
+// client from the rest.
+func TestOneBadLog(t *testing.T) {
+	for _, code := range []auction.Code{auction.CodeHistoryChanged, auction.CodeInternal, auction.CodeUnavailable} {
+		t.Run(string(code), func(t *testing.T) {
+			l := newLiar(t)
+			bad, good := enrol(t).list(t), enrol(t).list(t)
+			watcher := enrolAt(t, l)
+			var tap *tapped
+			l.onConnect = func(c *tapped) { tap = c }
+			var cut atomic.Bool
+			refused := false
+			l.toHouse = func(m wire.ClientMessage) bool {
+				follow, ok := m.(*wire.FollowRequest)
+				if !ok || follow.Log != auction.LogID(bad) || !cut.Load() || refused {
+					return true
+				}
+				refused = true
+				check(t, tap.send(t.Context(), &wire.RefusedAnswer{ID: follow.ID, Code: code}))
+				return false
+			}
+			l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
+				if e, ok := m.(*wire.EventNotice); ok && e.Log == auction.LogID(good) && cut.CompareAndSwap(false, true) {
+					return nil // the connection ends
+				}
+				return pass(m)
+			}
+			ofBad := must(watcher.Follow(within(t), auction.LogID(bad)))(t)
+			wantEvents(t, ofBad, auction.SomeoneListed)
+			ofGood := must(watcher.Follow(within(t), auction.LogID(good)))(t)
+			wantEvents(t, ofGood, auction.SomeoneListed)
+			must(watcher.Items(within(t)))(t)
+			if code.Temporary() {
+				must(enrol(t).Bid(within(t), bad, 1000))(t)
+				if e := must(ofBad.Next(within(t)))(t); e.Kind != auction.SomeoneBid {
+					t.Fatalf("event %+v", e)
+				}
+				return
+			}
+			_, err := ofBad.Next(within(t))
+			wantCode(t, err, code)
+		})
+	}
+}
+
+// Who waits for a connection that does not come waits as long as it wants to,
+// not as long as somebody else does.
+func TestWaitForConnection(t *testing.T) {
+	dialed := make(chan struct{}, 1000)
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		dialed <- struct{}{}
+	}))
+	t.Cleanup(down.Close)
+	p := enrol(t, down.URL)
+	patient, cancel := context.WithCancel(within(t))
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _, _ = p.Items(patient) })
+	<-dialed
+	brief, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer stop()
+	_, err := p.Items(brief)
+	if !errors.Is(err, context.DeadlineExceeded) || patient.Err() != nil {
+		t.Fatalf("error %v, and the other one waits: %v", err, patient.Err())
+	}
+	cancel()
+	waiting.Wait()
+}
+
+// A replica that says bye as soon as somebody comes does not have clients run in
+// circles: they wait longer and longer.
+func TestByeAtOnce(t *testing.T) {
+	l := newLiar(t)
+	p := enrolAt(t, l)
+	const moves = 5
+	met := make(chan time.Time, 100)
+	var n atomic.Int32
+	l.onConnect = func(tap *tapped) {
+		if n.Add(1) <= moves {
+			check(t, tap.send(t.Context(), &wire.ByeNotice{Reason: wire.ReasonDrain, After: 1000}))
+		}
+		met <- time.Now()
+	}
+	f := must(p.Follow(within(t), auction.HouseLog))(t)
+	must(f.Next(within(t)))(t)
+	waitFor(t, func() bool { return n.Load() > moves })
+	var first, last time.Time
+	first = <-met
+	for range moves {
+		last = <-met
+	}
+	// The pauses are 0 and at least 50, 100, 200 and 400 ms.
+	if took := last.Sub(first); took < 750*time.Millisecond {
+		t.Fatalf("it moved %d times in %v", moves, took)
+	}
 }

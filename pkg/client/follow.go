@@ -50,7 +50,7 @@ func (c *Client) Follow(ctx context.Context, log auction.LogID) (*Follow, error)
 	}
 	c.follows[log] = f
 	c.mu.Unlock()
-	for {
+	for pause := minBackoff; ; pause = min(2*pause, maxBackoff) {
 		l, err := c.connected(ctx) // a connection made here resumes f by itself
 		if err == nil {
 			err = f.resume(ctx, l)
@@ -58,7 +58,7 @@ func (c *Client) Follow(ctx context.Context, log auction.LogID) (*Follow, error)
 		if err == nil {
 			return f, nil
 		}
-		if !worthAnotherTry(err) || ctx.Err() != nil {
+		if !worthAnotherTry(err) || c.wait(ctx, pause) != nil {
 			f.forget()
 			return nil, err
 		}
@@ -140,6 +140,16 @@ func (f *Follow) resume(ctx context.Context, l *link) error {
 	if again {
 		return nil
 	}
+	err := f.resumeFrom(ctx, l, request)
+	if err != nil {
+		l.mu.Lock()
+		delete(l.followed, f.log)
+		l.mu.Unlock()
+	}
+	return err
+}
+
+func (f *Follow) resumeFrom(ctx context.Context, l *link, request *wire.FollowRequest) error {
 	m, err := l.request(ctx, func(id uint32) wire.ClientMessage {
 		request.ID = id
 		return request
@@ -223,9 +233,23 @@ func (f *Follow) checkHeads() {
 
 // broken ends the following: the house says itself that its history changed.
 func (f *Follow) broken(m *wire.SnapshotNotice) {
+	f.fail(&auction.Refusal{Code: m.Code, Detail: m.Detail})
+}
+
+// failed reports whether the following has ended for a reason.
+func (f *Follow) failed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.err = &auction.Refusal{Code: m.Code, Detail: m.Detail}
+	return f.err != nil
+}
+
+// fail ends the following for a reason, unless there is one already.
+func (f *Follow) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
 	f.signal()
 }
 
