@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/sigilo/sigilo/pkg/accept"
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -30,6 +32,7 @@ type Closing struct {
 	At          auction.Time      `json:"at"`                   // of the close record's stamps
 	Theirs      map[string]string `json:"theirs,omitzero"`      // what they disclosed
 	Disclosed   []string          `json:"disclosed,omitzero"`   // claims that one disclosed oneself
+	Sealed      *Sealed           `json:"sealed,omitzero"`      // what one sends to disclose, kept before it is sent
 }
 
 // Closed verifies a private message about a close, and keeps what it says. The
@@ -73,7 +76,7 @@ func (c *Client) Closed(ctx context.Context, m wire.Message) (Closing, error) {
 			return Closing{}, err
 		}
 	}
-	if err := c.profile.save("closed/"+string(m.Auction), out); err != nil {
+	if out, err = c.keepClosing(out); err != nil {
 		return Closing{}, err
 	}
 	return out, c.acknowledge(ctx, m.Auction, auction.MessageClosed)
@@ -237,6 +240,19 @@ func (c *Client) Closing(id auction.ID) (Closing, error) {
 	var out Closing
 	err := c.profile.load("closed/"+string(id), &out)
 	return out, err
+}
+
+// keepClosing keeps a close. The house may tell of it again: what the two sides
+// disclosed meanwhile stays.
+func (c *Client) keepClosing(out Closing) (Closing, error) {
+	c.amending.Lock()
+	defer c.amending.Unlock()
+	if old, err := c.Closing(out.Auction); err == nil {
+		out.Theirs, out.Disclosed, out.Sealed = old.Theirs, old.Disclosed, old.Sealed
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return Closing{}, err
+	}
+	return out, c.profile.save("closed/"+string(out.Auction), out)
 }
 
 // amendClosing changes what is kept of a close: the two sides of a disclosure

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"os"
 	"path/filepath"
@@ -274,4 +275,50 @@ func TestCloseUnderSomebodyElsesName(t *testing.T) {
 	receipts := filepath.Join(victim.dir, "receipts")
 	check(t, os.Rename(filepath.Join(receipts, string(name)), filepath.Join(receipts, string(id))))
 	refuses(only(t, seller.Client))
+}
+
+// A disclosure whose answer is lost is sent again, the same bytes, also by the
+// next start of the program: the house takes one from each side.
+func TestDiscloseAgain(t *testing.T) {
+	l := newLiar(t)
+	seller, winner := enrolAt(t, l), enrol(t)
+	id := seller.list(t)
+	must(winner.Bid(within(t), id, 1500))(t)
+	f := must(winner.Follow(within(t), auction.LogID(id)))(t)
+	advance(t, 2*time.Minute)
+	wantEvents(t, f, auction.SomeoneListed, auction.SomeoneBid, auction.AuctionClosed)
+	told := only(t, seller.Client)
+	must(seller.Closed(within(t), told))(t)
+
+	ctx, crash := context.WithCancel(within(t))
+	var sent []*wire.CommandRequest
+	l.toHouse = func(m wire.ClientMessage) bool {
+		if c, ok := m.(*wire.CommandRequest); ok && c.Sealed != nil {
+			sent = append(sent, c)
+		}
+		return true
+	}
+	l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
+		if _, ok := m.(*wire.OKAnswer); ok {
+			crash()
+			return drop
+		}
+		return pass(m)
+	}
+	if err := seller.Disclose(ctx, id, []string{"email"}); err == nil {
+		t.Fatal("a disclosure without an answer succeeded")
+	}
+	if closing := must(seller.Closing(id))(t); closing.Disclosed != nil {
+		t.Fatalf("disclosed %v, and the house has not said so", closing.Disclosed)
+	}
+	next := seller.restart(t)
+	l.toClient = nil
+	must(next.Closed(within(t), told))(t) // the house tells of it again
+	check(t, next.Disclose(within(t), id, nil))
+	if len(sent) != 2 || sent[0].JWS != sent[1].JWS || string(sent[0].Sealed) != string(sent[1].Sealed) {
+		t.Fatalf("%d disclosures, not the same", len(sent))
+	}
+	if closing := must(next.Closing(id))(t); len(closing.Disclosed) != 2 {
+		t.Fatalf("disclosed %v", closing.Disclosed)
+	}
 }

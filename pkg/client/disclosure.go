@@ -25,18 +25,54 @@ func (c *Client) Claims() (map[string]string, error) {
 	return identity.ClaimsOf(credential)
 }
 
+// Sealed is a disclosure as it goes to the house, always the same bytes: the
+// house takes one from each side.
+type Sealed struct {
+	JWS    string       `json:"jws"`
+	Sealed auction.Blob `json:"sealed"`
+	Claims []string     `json:"claims"`
+}
+
 // Disclose presents claims of the own credential to the counterpart of a sale,
 // sealed to the key of its command: at least those that the terms ask for. The
-// house gives it on once the counterpart has done the same.
+// house gives it on once the counterpart has done the same. What was sealed
+// first stays: when it is called again, that is sent again, whatever the claims.
 func (c *Client) Disclose(ctx context.Context, id auction.ID, claims []string) error {
 	closing, err := c.Closing(id)
 	if err != nil || closing.Outcome != auction.Sold {
 		return auction.Refuse(auction.CodeNoDisclosure, "no sale of yours under that id: look into the inbox first")
 	}
-	terms, err := auction.ParseTerms([]byte(closing.Terms))
-	if err != nil {
+	if closing.Sealed == nil {
+		sealed, err := c.sealDisclosure(ctx, closing, claims)
+		if err != nil {
+			return err
+		}
+		closing, err = c.amendClosing(id, func(kept *Closing) {
+			if kept.Sealed == nil {
+				kept.Sealed = sealed
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	kept := closing.Sealed
+	if _, err = c.ask(ctx, func(n uint32) wire.ClientMessage {
+		return &wire.CommandRequest{ID: n, JWS: kept.JWS, Stamps: []auction.Blob{}, Sealed: kept.Sealed}
+	}); err != nil {
 		return err
 	}
+	_, err = c.amendClosing(id, func(c *Closing) { c.Disclosed = kept.Claims })
+	return err
+}
+
+// sealDisclosure makes the presentation, seals it and signs it.
+func (c *Client) sealDisclosure(ctx context.Context, closing Closing, claims []string) (*Sealed, error) {
+	terms, err := auction.ParseTerms([]byte(closing.Terms))
+	if err != nil {
+		return nil, err
+	}
+	claims = slices.Clone(claims)
 	for _, claim := range terms.Disclose {
 		if !slices.Contains(claims, claim) {
 			claims = append(claims, claim)
@@ -44,41 +80,30 @@ func (c *Client) Disclose(ctx context.Context, id auction.ID, claims []string) e
 	}
 	credential, err := c.profile.credential()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	nonce := closing.nonce(c.profile.house.House, closing.Role)
 	now, err := c.Now(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	presentation, err := identity.Present(credential, c.profile.key, claims, c.profile.house.House, nonce, now.Std())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key, err := hpke.DHKEM(ecdh.P256()).NewPublicKey(closing.TheirKey)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sealed, err := hpke.Seal(key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(disclosureLabel+nonce), []byte(presentation))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := c.sendDisclosure(ctx, id, sealed); err != nil {
-		return err
-	}
-	_, err = c.amendClosing(id, func(kept *Closing) { kept.Disclosed = claims })
-	return err
-}
-
-func (c *Client) sendDisclosure(ctx context.Context, id auction.ID, sealed []byte) error {
-	jws, err := c.signCommand(wire.Command{Kind: auction.KindDisclose, Auction: id, Sealed: sha256.Sum256(sealed)})
+	jws, err := c.signCommand(wire.Command{Kind: auction.KindDisclose, Auction: closing.Auction, Sealed: sha256.Sum256(sealed)})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = c.ask(ctx, func(n uint32) wire.ClientMessage {
-		return &wire.CommandRequest{ID: n, JWS: string(jws), Stamps: []auction.Blob{}, Sealed: sealed}
-	})
-	return err
+	return &Sealed{JWS: string(jws), Sealed: sealed, Claims: claims}, nil
 }
 
 // Opened verifies and opens what the counterpart of a sale disclosed, keeps it,
