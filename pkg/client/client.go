@@ -18,7 +18,7 @@ import (
 
 // Options are what a caller may set; the zero value is for a person.
 type Options struct {
-	HTTP          *http.Client // nil means one with sensible limits
+	HTTP          *http.Client // nil means one with sensible limits; redirects are not followed whatever it says
 	Log           *slog.Logger // nil discards
 	AllowInsecure bool         // plain http and ws beyond this machine
 
@@ -105,6 +105,10 @@ func New(profile *Profile, options Options) (*Client, error) {
 	if options.HTTP == nil {
 		options.HTTP = &http.Client{Timeout: httpTimeout}
 	}
+	// Nothing is sent where a redirect says: an invite could go out in clear.
+	direct := *options.HTTP
+	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	options.HTTP = &direct
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}

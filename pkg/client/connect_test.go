@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/client"
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
@@ -125,5 +127,33 @@ func TestByeAtOnce(t *testing.T) {
 	// The pauses are 0 and at least 50, 100, 200 and 400 ms.
 	if took := last.Sub(first); took < 750*time.Millisecond {
 		t.Fatalf("it moved %d times in %v", moves, took)
+	}
+}
+
+// Nothing goes where a redirect says: not an invite to the CA's, nor a session.
+func TestNoRedirects(t *testing.T) {
+	var strayed atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strayed.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	var asked atomic.Int32
+	redirects := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.Redirect(w, r, elsewhere.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(redirects.Close)
+
+	house := must(theHouse.Client())(t)
+	house.CA = redirects.URL
+	c := start(t, must(client.CreateProfile(filepath.Join(t.TempDir(), "profile"), house))(t))
+	if err := c.Enroll(within(t), client.Enrolment{Invite: "secret", Username: "ann"}); err == nil {
+		t.Fatal("enrolled by a redirect")
+	}
+	for _, probe := range enrol(t, redirects.URL).ProbeReplicas(within(t)) {
+		if probe.Err == nil {
+			t.Fatal("a session by a redirect")
+		}
+	}
+	if asked.Load() != 2 || strayed.Load() != 0 {
+		t.Fatalf("%d requests, %d of them redirected", asked.Load(), strayed.Load())
 	}
 }
