@@ -161,7 +161,7 @@ func (c *conn) run() {
 		tasks.Go(func() { ended <- task(ctx) })
 	}
 	if c.party != nil {
-		c.srv.mail.open(ctx, c)
+		tasks.Go(func() { c.srv.mail.open(ctx, c) })
 		defer c.srv.mail.close(c)
 	}
 	err := <-ended
