@@ -233,6 +233,15 @@ func (c KubernetesConfig) restart(ctx context.Context, part string) error {
 	return nil
 }
 
+// redisUsers is the ACL of the house's own Redis. Nobody can log in as default,
+// but Redis reads its append-only file as that user when it starts: without
+// rights it would drop what scripts had written.
+func redisUsers(password string) string {
+	return fmt.Sprintf("user default off ~* &* +@all\n"+
+		"user sigilo on #%x ~sigilo:* &sigilo:* +@all -@admin -@dangerous +info +config|get\n"+
+		"user probe on nopass +ping\n", sha256.Sum256([]byte(password)))
+}
+
 // makePassword makes the password of the house's own Redis, unless it is there.
 // Redis itself reads only its hash. The user probe may ask whether it is alive.
 func (c KubernetesConfig) makePassword(ctx context.Context) error {
@@ -245,9 +254,7 @@ func (c KubernetesConfig) makePassword(ctx context.Context) error {
 		return err
 	}
 	password := rand.Text()
-	acl := fmt.Sprintf("user default off\n"+
-		"user sigilo on #%x ~sigilo:* &sigilo:* +@all -@admin -@dangerous +info +config|get\n"+
-		"user probe on nopass +ping\n", sha256.Sum256([]byte(password)))
+	acl := redisUsers(password)
 	encode := base64.StdEncoding.EncodeToString
 	c.Log.InfoContext(ctx, "made", slog.String("object", name))
 	return c.API.create(ctx, secrets, c.newObject(secrets, name, map[string]string{
