@@ -64,10 +64,11 @@ func (s *Store) noteMine(ctx context.Context, p auction.Participant, id auction.
 	return nil
 }
 
-// dropMine takes the auction of a listing that was refused out of the set again:
-// its id will never be one. After an error that leaves that open it stays.
+// dropMine takes the auction of a listing that was refused out of the set again,
+// unless it may be committed.
 func (s *Store) dropMine(ctx context.Context, p auction.Participant, id auction.ID, refusal error) {
-	if code := auction.CodeOf(refusal); code.Temporary() || code == auction.CodeInternal {
+	switch auction.CodeOf(refusal) {
+	case auction.CodeUnavailable, auction.CodeUnknownResult, auction.CodeOverloaded, auction.CodeInternal:
 		return
 	}
 	// A pseudonym that was used may be that of an auction.

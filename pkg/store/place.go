@@ -99,7 +99,11 @@ func (s *Store) placeListing(ctx context.Context, c auction.Command) (auction.An
 		s.dropMine(ctx, c.Participant, c.Auction, err)
 		return auction.Answer{}, err
 	}
-	// From here on the listing is committed, and whoever meets it may open it.
+	// From here on the listing is committed, and whoever meets it may open it. The
+	// same listing, sent at once and refused as too early, may have been dropped.
+	if err := s.noteMine(ctx, c.Participant, c.Auction); err != nil {
+		return auction.Answer{}, unknown()
+	}
 	answer, err := s.open(ctx, listing, identity(c.Participant, c.Digest))
 	if auction.CodeOf(err).Temporary() {
 		return auction.Answer{}, unknown()
