@@ -232,7 +232,8 @@ func TestAlertsFireAndRest(t *testing.T) {
 		t.Fatal("this test needs promtool: see scripts/setup.sh")
 	}
 	for _, args := range [][]string{
-		{"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml"},
+		{"check", "rules", "alerts.yaml"},
+		{"test", "rules", "alerts_test.yaml"},
 		{"check", "config", "--syntax-only", "prometheus.yaml"},
 	} {
 		if out, err := exec.Command(path, args...).CombinedOutput(); err != nil {

@@ -50,8 +50,14 @@ func (t *trial) run(ctx context.Context) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"people enrol", t.enrolAll}, {"an item is listed", t.list}, {"a tie", t.tie}, {"refusals", t.refuse},
-		{"bids", t.bid}, {"the close", t.close}, {"disclosure", t.disclose}, {"evidence", t.verify},
+		{"people enrol", t.enrolAll},
+		{"an item is listed", t.list},
+		{"a tie", t.tie},
+		{"refusals", t.refuse},
+		{"bids", t.bid},
+		{"the close", t.close},
+		{"disclosure", t.disclose},
+		{"evidence", t.verify},
 	} {
 		t.say("trial: %s", act.name)
 		if err := act.do(ctx); err != nil {

@@ -98,9 +98,20 @@ func TestUsage(t *testing.T) {
 // Without a profile every command says how to make one, and makes nothing.
 func TestWithoutProfile(t *testing.T) {
 	for _, args := range [][]string{
-		{"items"}, {"my-items"}, {"my-bids"}, {"item", "3f2a91c0"}, {"bid", "3f2a91c0-0000-4000-8000-000000000000", "15"},
-		{"watch"}, {"watch", "3f2a91c0"}, {"inbox"}, {"disclose", "3f2a91c0"}, {"evidence", "3f2a91c0", "-o", "file"},
-		{"doctor"}, {"logout"}, {"logout", "--forget"}, {"shell"},
+		{"items"},
+		{"my-items"},
+		{"my-bids"},
+		{"item", "3f2a91c0"},
+		{"bid", "3f2a91c0-0000-4000-8000-000000000000", "15"},
+		{"watch"},
+		{"watch", "3f2a91c0"},
+		{"inbox"},
+		{"disclose", "3f2a91c0"},
+		{"evidence", "3f2a91c0", "-o", "file"},
+		{"doctor"},
+		{"logout"},
+		{"logout", "--forget"},
+		{"shell"},
 	} {
 		exit, out, err := sigilo(t, args...)
 		if exit != exitLocal || out != "" || !strings.Contains(err, "holds no profile: make one with sigilo enroll --house FILE") {

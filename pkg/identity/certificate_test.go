@@ -224,7 +224,9 @@ func TestEndedCertificateWithinGrace(t *testing.T) {
 		at   time.Time
 		want auction.Code
 	}{
-		{end, ""}, {end.Add(time.Second), ""}, {end.Add(grace), ""},
+		{end, ""},
+		{end.Add(time.Second), ""},
+		{end.Add(grace), ""},
 		{end.Add(grace + time.Second), auction.CodeBadCertificate},
 		{h.participant.NotBefore.Add(-time.Second), auction.CodeBadCertificate},
 	} {

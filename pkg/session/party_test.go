@@ -169,7 +169,8 @@ func meet(cc ClientConfig, sc ServerConfig, mid middle) *meeting {
 func newPair(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}) (c, s *Session) {
+},
+) (c, s *Session) {
 	t.Helper()
 	m := meet(clientConfig(client), serverConfig(dms), nil)
 	if m.clientErr != nil || m.serverErr != nil {

@@ -29,8 +29,11 @@ func record(t *testing.T, sc ServerConfig) recording {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return recording{m.clientWrote[0], m.serverWrote[0], m.clientWrote[1], m.serverWrote[1],
-		[][]byte{up}, [][]byte{down}}
+	return recording{
+		m.clientWrote[0], m.serverWrote[0], m.clientWrote[1], m.serverWrote[1],
+		[][]byte{up},
+		[][]byte{down},
+	}
 }
 
 // openUp tries to open what the client sent, with an HPKE private key. It is

@@ -41,7 +41,8 @@ func (t transcript) bind(label string) []byte {
 // context client to DMS makes it a secret of the two: see the package comment.
 func (t transcript) infoS2C(c2s interface {
 	Export(exporterContext string, length int) ([]byte, error)
-}) ([]byte, error) {
+},
+) ([]byte, error) {
 	secret, err := c2s.Export(labelS2C, exportSize)
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)

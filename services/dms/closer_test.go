@@ -30,7 +30,8 @@ func (c *closing) Close(ctx context.Context, id auction.ID, head auction.Head, s
 func newCloser(store interface {
 	auction.Store
 	auction.Reader
-}, clock *auctiontest.Clock) *closer {
+}, clock *auctiontest.Clock,
+) *closer {
 	return &closer{
 		store: store, stamper: stamper{clock}.of, clock: clock.Now, log: slog.New(slog.DiscardHandler),
 		metrics: newMetrics(prometheus.NewRegistry()),

@@ -72,7 +72,8 @@ func blobsOf(in [][]byte) []auction.Blob {
 func largestListing(t *testing.T) (listing struct {
 	id    auction.ID
 	event string
-}) {
+},
+) {
 	t.Helper()
 	s := newStage(t, nil)
 	c := s.List("seller", s.Terms())
