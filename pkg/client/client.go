@@ -54,6 +54,8 @@ type Client struct {
 	checker  *accept.Checker
 	roots    [][]byte
 
+	maxEvents int // the constant, less in tests
+
 	ctx    context.Context // of the connections; ends with Close
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
@@ -115,7 +117,7 @@ func New(profile *Profile, options Options) (*Client, error) {
 	c := &Client{
 		profile: profile, options: options, verifier: checker.Verifier(), checker: checker, roots: [][]byte{root},
 		follows: make(map[auction.LogID]*Follow), house: new(auction.House),
-		listed: make(map[auction.ID]auction.Hash), dialing: make(chan struct{}, 1),
+		listed: make(map[auction.ID]auction.Hash), dialing: make(chan struct{}, 1), maxEvents: maxEvents,
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, c.loadHouseLog()

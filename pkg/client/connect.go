@@ -133,9 +133,7 @@ func (c *Client) open(ctx context.Context) (*link, error) {
 	c.link = l
 	follows := make([]*Follow, 0, len(c.follows))
 	for _, f := range c.follows {
-		if !f.failed() {
-			follows = append(follows, f)
-		}
+		follows = append(follows, f)
 	}
 	c.mu.Unlock()
 	for _, f := range follows {
@@ -153,6 +151,9 @@ func (c *Client) open(ctx context.Context) (*link, error) {
 // then it is asked again while the connection lasts, or for good, then the
 // following fails.
 func (c *Client) resumeFollow(ctx context.Context, f *Follow, l *link) error {
+	if f.failed() {
+		return nil
+	}
 	err := f.resume(ctx, l)
 	var refusal *auction.Refusal
 	if !errors.As(err, &refusal) {

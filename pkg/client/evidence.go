@@ -26,8 +26,8 @@ func (c *Client) Evidence(ctx context.Context, id auction.ID, kind evidence.Kind
 		return nil, err
 	}
 	bundle := &evidence.Bundle{Kind: kind, Certificates: make(map[auction.Hash][]auction.Blob)}
-	for {
-		more, err := c.evidencePage(ctx, id, view, bundle)
+	for size := 0; ; {
+		more, err := c.evidencePage(ctx, id, view, bundle, &size)
 		if err != nil {
 			return nil, err
 		}
@@ -46,9 +46,10 @@ func (c *Client) Evidence(ctx context.Context, id auction.ID, kind evidence.Kind
 	return bundle.Encode()
 }
 
-// evidencePage adds one page of the log. The head of the last page is that of
-// the whole log: an open auction may have grown meanwhile, then there is more.
-func (c *Client) evidencePage(ctx context.Context, id auction.ID, view wire.View, b *evidence.Bundle) (more bool, err error) {
+// evidencePage adds one page of the log, and its bytes to size. The head of the
+// last page is that of the whole log: an open auction may have grown meanwhile,
+// then there is more.
+func (c *Client) evidencePage(ctx context.Context, id auction.ID, view wire.View, b *evidence.Bundle, size *int) (more bool, err error) {
 	answer, err := c.ask(ctx, func(n uint32) wire.ClientMessage {
 		return &wire.EntriesRequest{ID: n, Log: auction.LogID(id), From: uint64(len(b.Entries)) + 1, View: view}
 	})
@@ -64,10 +65,16 @@ func (c *Client) evidencePage(ctx context.Context, id auction.ID, view wire.View
 		if err != nil {
 			return false, err
 		}
+		if entry.Seq != uint64(len(b.Entries))+1 {
+			return false, auction.Refuse(auction.CodeBadRequest, "the house leaves a gap in the log")
+		}
+		if *size += len(entry.Event) + len(entry.Private); *size > evidence.MaxBundle {
+			return false, auction.Refuse(auction.CodeTooLarge, "the evidence has more than %d bytes", evidence.MaxBundle)
+		}
 		b.Entries = append(b.Entries, entry)
 	}
 	for _, chain := range page.Certificates {
-		if len(chain) > 0 {
+		if len(chain) > 0 && len(b.Certificates) < len(b.Entries) { // a signer of each at most
 			b.Certificates[sha256.Sum256(chain[0])] = chain
 		}
 	}

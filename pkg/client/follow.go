@@ -20,12 +20,24 @@ type Follow struct {
 	ready  chan struct{} // has room for one: something changed
 	state  *auction.State
 	house  *auction.House
-	events []auction.Event
+	events []auction.Event // taken, for Next
 	seq    uint64
 	leaf   auction.Hash
+	size   int            // bytes of the events up to seq
 	heads  []auction.Head // signed, of sizes not reached yet
 	err    error
+
+	// ahead is the last entry that came while events was full, 0 if none did.
+	// Until seq has reached it entries are fetched as Next makes room, and those
+	// that come by themselves are left.
+	ahead    uint64
+	fetching bool
 }
+
+const (
+	maxEvents = 1024 // that a Follow keeps for Next, and some that come in one page
+	maxHeads  = 16   // that a Follow waits to compare
+)
 
 // Follow begins to follow a log from its first entry: [auction.HouseLog] for
 // the listings of the house, an auction's id for that auction.
@@ -92,6 +104,7 @@ func (f *Follow) Next(ctx context.Context) (auction.Event, error) {
 		if len(f.events) > 0 {
 			e := f.events[0]
 			f.events = f.events[1:]
+			f.fetchIfRoom()
 			f.mu.Unlock()
 			return e, nil
 		}
@@ -172,6 +185,7 @@ func (f *Follow) resumeFrom(ctx context.Context, l *link, request *wire.FollowRe
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.heads = append(f.heads, head)
+	f.heads = f.heads[max(0, len(f.heads)-maxHeads):]
 	f.checkHeads()
 	return f.err
 }
@@ -186,35 +200,105 @@ func (f *Follow) take(m *wire.EventNotice) {
 		return
 	}
 	entry, err := wire.Entry{Event: m.Event, Commitment: m.Commitment}.Entry()
-	if err != nil {
+	switch {
+	case err != nil:
 		f.err = err
+	case entry.Seq > f.seq && (f.ahead > 0 || len(f.events) >= f.client.maxEvents):
+		f.ahead = max(f.ahead, entry.Seq)
+	default:
+		f.err = f.apply(entry)
+	}
+}
+
+// fetchIfRoom has the entries fetched that came while there was no room for
+// them, as far as there is room now. The caller holds mu.
+func (f *Follow) fetchIfRoom() {
+	if f.ahead == 0 || f.fetching || f.err != nil || len(f.events) > f.client.maxEvents/2 {
 		return
 	}
+	f.fetching = true
+	f.client.tasks.Go(func() {
+		err := f.fetchPages(f.client.ctx)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.fetching = false
+		if err != nil && f.err == nil {
+			f.err = err
+		}
+		f.fetchIfRoom()
+		f.signal()
+	})
+}
+
+func (f *Follow) fetchPages(ctx context.Context) error {
+	for {
+		f.mu.Lock()
+		from, room := f.seq+1, len(f.events) < f.client.maxEvents
+		if f.seq >= f.ahead {
+			f.ahead = 0
+		}
+		done := f.ahead == 0 || f.err != nil
+		f.mu.Unlock()
+		if done || !room {
+			return nil
+		}
+		answer, err := f.client.ask(ctx, func(id uint32) wire.ClientMessage {
+			return &wire.EntriesRequest{ID: id, Log: f.log, From: from, View: wire.ViewPublic}
+		})
+		if err != nil {
+			return err
+		}
+		page, ok := answer.(*wire.EntriesAnswer)
+		if !ok || len(page.Entries) == 0 {
+			return errUnexpected
+		}
+		for _, e := range page.Entries {
+			entry, err := e.Entry()
+			if err != nil {
+				return err
+			}
+			f.mu.Lock()
+			err = f.apply(entry.Public())
+			f.signal()
+			f.mu.Unlock()
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// apply takes the next entry, or one that is there already. The caller holds mu.
+func (f *Follow) apply(entry auction.Entry) error {
 	if entry.Seq <= f.seq {
 		if f.chain().Leaves()[entry.Seq-1] != entry.Leaf() {
-			f.err = auction.Refuse(auction.CodeHistoryChanged, "the house shows event %d of the log in two versions", entry.Seq)
+			return auction.Refuse(auction.CodeHistoryChanged, "the house shows event %d of the log in two versions", entry.Seq)
 		}
-		return
+		return nil
 	}
+	if f.size += len(entry.Event); f.size > evidence.MaxBundle {
+		return auction.Refuse(auction.CodeTooLarge, "the log has more than %d bytes", evidence.MaxBundle)
+	}
+	var err error
 	if f.house != nil {
-		f.err = f.house.Apply(entry)
+		err = f.house.Apply(entry)
 	} else {
 		f.client.mu.Lock()
 		policies := f.client.house.Policies
 		f.client.mu.Unlock()
-		f.err = f.state.Apply(policies, entry)
+		err = f.state.Apply(policies, entry)
 	}
-	if f.err != nil {
-		return
+	if err != nil {
+		return err
 	}
 	f.seq, f.leaf = entry.Seq, entry.Leaf()
 	event, err := auction.ParseEvent(entry.Event)
 	if err != nil {
-		f.err = err
-		return
+		return err
 	}
 	f.events = append(f.events, event)
 	f.checkHeads()
+	return f.err
 }
 
 // checkHeads compares signed heads with the log as soon as it has come so far.

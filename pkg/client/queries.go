@@ -8,6 +8,9 @@ import (
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
+// maxItems bounds a list of auctions: a house log holds about as many listings.
+const maxItems = 200_000
+
 // Shown is an auction as the house shows it. The terms are those under which the
 // house log lists it, so they are the same each time; the head is signed. Bids
 // and status are what the house says: [Client.Follow] verifies them.
@@ -75,6 +78,7 @@ func (c *Client) MyBids(ctx context.Context) ([]wire.Item, error) {
 func (c *Client) list(ctx context.Context, kind auction.Kind) ([]wire.Item, error) {
 	var out []wire.Item
 	var after auction.ID
+	seen := make(map[auction.ID]bool)
 	for {
 		answer, err := c.query(ctx, wire.Command{Kind: kind, After: after})
 		if err != nil {
@@ -83,6 +87,12 @@ func (c *Client) list(ctx context.Context, kind auction.Kind) ([]wire.Item, erro
 		page, ok := answer.(*wire.ItemsAnswer)
 		if !ok {
 			return nil, errUnexpected
+		}
+		for _, item := range page.Items {
+			if seen[item.Auction] || len(seen) == maxItems {
+				return nil, auction.Refuse(auction.CodeTooLarge, "the house's list does not end: it has more than %d auctions, or one twice", maxItems)
+			}
+			seen[item.Auction] = true
 		}
 		out = append(out, page.Items...)
 		if !page.More || len(page.Items) == 0 {
