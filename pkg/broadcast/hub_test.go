@@ -80,6 +80,31 @@ func TestLostWakeDelaysByASecond(t *testing.T) {
 	})
 }
 
+// A log is not looked at any more once its close record was handed over, and
+// still gives its history to whoever comes.
+func TestClosedLogIsNotPolled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(tape)
+		log.grow(2)
+		hub, _ := newHub(log)
+		defer hub.Close()
+		early, late := broadcast.NewQueue(10, 1000), broadcast.NewQueue(10, 1000)
+		defer follow(t, hub, 0, early)()
+		expect(t, early, 1, 2)
+		log.add(1, recorded)
+		log.add(1, closing) // whose wake is lost
+		time.Sleep(2 * time.Second)
+		expect(t, early, 3, 4)
+		before := log.readings()
+		time.Sleep(time.Minute)
+		if n := log.readings() - before; n != 0 {
+			t.Errorf("%d readings after the close", n)
+		}
+		defer follow(t, hub, 1, late)()
+		expect(t, late, 2, 4)
+	})
+}
+
 func TestPositionBeyondTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(tape)

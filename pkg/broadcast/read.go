@@ -24,6 +24,7 @@ const (
 type page struct {
 	first    uint64
 	messages [][]byte
+	last     bool // it ends with the close record, which is the last of its log
 }
 
 // end returns the sequence number of the last message, first-1 if there is none.
@@ -62,8 +63,16 @@ func (t *topic) read(ctx context.Context, from uint64) (p page, full bool, err e
 			t.closed = true
 		}
 		p.messages = append(p.messages, t.hub.options.Encode(t.log, e.Public()))
+		p.last = closes(e)
 	}
 	return p, len(entries) == maxPage, nil
+}
+
+// closes reports whether the entry is a close record: the kind is the second
+// member of an event.
+func closes(e auction.Entry) bool {
+	_, rest, _ := bytes.Cut(e.Event, []byte(","))
+	return bytes.HasPrefix(rest, []byte(`"kind":"`+auction.AuctionClosed+`"`))
 }
 
 // recorded reports whether the entry is a recorded bid. In the canonical form

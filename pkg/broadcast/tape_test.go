@@ -75,6 +75,12 @@ func (t *tape) Auction(context.Context, auction.ID) (*auction.State, error) {
 	return s, nil
 }
 
+func (t *tape) readings() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.reads
+}
+
 // add appends n events like e, and wakes nobody.
 func (t *tape) add(n int, e auction.Event) {
 	t.mu.Lock()

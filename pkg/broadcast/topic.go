@@ -51,6 +51,7 @@ type topic struct {
 	size   int      // bytes in recent
 	tailed bool     // end was the end of the log when it was last read
 	closed bool     // the log holds its close record
+	over   bool     // and end is that of it
 	due    bool     // the log may have grown past end
 	since  int64    // when it had, at the earliest known time
 	looked int64    // when it was last read at end
@@ -109,6 +110,10 @@ func (t *topic) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-t.wake:
 		case <-look.C:
+			if t.over { // nothing comes any more
+				look.Stop()
+				continue
+			}
 			t.expect(t.looked)
 		}
 	}
@@ -198,6 +203,7 @@ func (t *topic) load(ctx context.Context, from uint64) (int, error) {
 		t.size += len(m)
 	}
 	t.end = p.end()
+	t.over = t.over || p.last
 	if t.tailed = !full; t.tailed {
 		t.looked, t.due = start, false
 	}
