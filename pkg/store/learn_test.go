@@ -68,6 +68,36 @@ func TestOwnBidsAreNotRead(t *testing.T) {
 	auctiontest.NewScene(t, t.Name(), replica, clock).CheckLogs()
 }
 
+// Many who ask at once for a log that a replica does not know have it replayed
+// once.
+func TestOneLoadInFlight(t *testing.T) {
+	server := storetest.StartRedis(t)
+	c := client(t, server.URL())
+	clock := auctiontest.NewClock()
+	s := auctiontest.NewScene(t, t.Name(), open(t, server.URL(), clock.Now), clock)
+	id := s.Listed("seller", s.Terms())
+	const bids = 5*128 + 1
+	for i := range bids { // six pages
+		s.Accept(s.Bid(id, "bidder", auction.Amount(1000+50*i)))
+	}
+	fresh := open(t, server.URL(), clock.Now)
+	const askers = 20
+	before := readings(t, c)
+	var asked sync.WaitGroup
+	for range askers {
+		asked.Go(func() {
+			if state, err := fresh.Auction(t.Context(), id); err != nil || len(state.Bids) != bids {
+				t.Errorf("asked: %v", err)
+			}
+		})
+	}
+	asked.Wait()
+	// Six pages, two readings of the house log, and at most a look for each asker.
+	if n := readings(t, c) - before; n > 6+2+2*askers {
+		t.Errorf("%d readings for %d askers", n, askers)
+	}
+}
+
 // Bids that are committed together are learned in any order, also with those of
 // another replica between them.
 func TestOwnBidsAtOnce(t *testing.T) {

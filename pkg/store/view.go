@@ -48,6 +48,13 @@ type views struct {
 	mu    sync.Mutex
 	byLog map[auction.LogID]*list.Element // of *view; guarded by mu
 	order list.List                       // most recently used first; guarded by mu
+	loads map[auction.LogID]*load         // of what is not kept; guarded by mu
+}
+
+// A load is a view that is not kept, or not yet, and those who read it now.
+type load struct {
+	view  *view
+	users int
 }
 
 // get returns the view of a log, an empty one that is not kept if there is none.
@@ -58,10 +65,42 @@ func (vs *views) get(log auction.LogID) *view {
 		vs.order.MoveToFront(e)
 		return e.Value.(*view)
 	}
+	return newView(log)
+}
+
+func newView(log auction.LogID) *view {
 	v := &view{log: log}
 	v.state.Store(new(auction.State))
 	v.house.Store(new(auction.House))
 	return v
+}
+
+// load returns the view of a log to read it further. One that is not kept is
+// shared by all who ask for it until the last is done: however many want a log
+// that was driven out, it is replayed once.
+func (vs *views) load(log auction.LogID) (v *view, done func()) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if e, ok := vs.byLog[log]; ok {
+		vs.order.MoveToFront(e)
+		return e.Value.(*view), func() {}
+	}
+	l := vs.loads[log]
+	if l == nil {
+		if vs.loads == nil {
+			vs.loads = make(map[auction.LogID]*load)
+		}
+		l = &load{view: newView(log)}
+		vs.loads[log] = l
+	}
+	l.users++
+	return l.view, func() {
+		vs.mu.Lock()
+		defer vs.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(vs.loads, log)
+		}
+	}
 }
 
 // keep keeps a view that has something to show, so that asking for logs that
@@ -84,7 +123,8 @@ func (vs *views) keep(v *view) {
 
 // current returns the view of a log after it was read to the end.
 func (s *Store) current(ctx context.Context, log auction.LogID) (*view, error) {
-	v := s.views.get(log)
+	v, done := s.views.load(log)
+	defer done()
 	begun := v.begun.Load()
 	v.mu.Lock()
 	defer v.mu.Unlock()
