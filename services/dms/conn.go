@@ -24,7 +24,7 @@ const (
 	// person needs a fraction; a busy bidding program still fits.
 	requestRate  = 50 // a second
 	requestBurst = 100
-	// maxFollows bounds the logs that one connection follows.
+	// maxFollows bounds the logs that one session follows.
 	maxFollows = 256
 	// queueMessages and queueBytes bound what waits for one client. A client
 	// that falls further behind is cut off and resumes from its positions.
@@ -33,8 +33,13 @@ const (
 	// byeAfter is how long a connection stays after its goodbye, so that the
 	// client has the next one before it leaves this one.
 	byeAfter = 3 * time.Second
-	// spectatorLimit bounds a spectator's message: it only follows and reads.
-	spectatorLimit = 4 << 10
+	// Anybody may be a spectator, any number of times, so it gets less: the size
+	// of a message, requests, follows, and room for two of the largest pages.
+	spectatorLimit      = 4 << 10
+	spectatorRate       = 10 // a second
+	spectatorBurst      = 30
+	spectatorFollows    = 16
+	spectatorQueueBytes = 2 * wire.MaxServerFrame
 )
 
 // conn is one client's connection.
@@ -47,14 +52,22 @@ type conn struct {
 	limiter *rate.Limiter
 	byes    chan wire.Reason // asks the timer to say goodbye
 
-	follows map[auction.LogID]func() // owned by the reader: ends each follow
+	follows    map[auction.LogID]func() // owned by the reader: ends each follow
+	maxFollows int
 }
 
 func (s *server) newConn() *conn {
 	return &conn{
 		srv: s, queue: broadcast.NewQueue(queueMessages, queueBytes), limiter: rate.NewLimiter(requestRate, requestBurst),
-		byes: make(chan wire.Reason, 1), follows: make(map[auction.LogID]func()),
+		byes: make(chan wire.Reason, 1), follows: make(map[auction.LogID]func()), maxFollows: maxFollows,
 	}
+}
+
+// spectate makes it a spectator's, before it is served.
+func (c *conn) spectate() {
+	c.queue = broadcast.NewQueue(queueMessages, spectatorQueueBytes)
+	c.limiter = rate.NewLimiter(spectatorRate, spectatorBurst)
+	c.maxFollows = spectatorFollows
 }
 
 // serve runs one connection from handshake to end.
@@ -87,6 +100,7 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 	mode := ws.Subprotocol()
 	if mode == session.ModePublic {
 		ws.SetReadLimit(spectatorLimit)
+		c.spectate()
 		c.socket = socket{ws, websocket.MessageText}
 		return nil
 	}

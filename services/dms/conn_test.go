@@ -229,13 +229,38 @@ func (s *stage) pair(c *conn) (client *websocket.Conn, stop func()) {
 
 func TestTooManyFollows(t *testing.T) {
 	s := newStage(t, nil)
-	c := s.srv.newConn()
-	for i := range maxFollows {
-		c.follows[auction.LogID(fmt.Sprint(i))] = func() {}
+	session, spectator := s.srv.newConn(), s.srv.newConn()
+	spectator.spectate()
+	id := s.listed(0)
+	for c, limit := range map[*conn]int{session: maxFollows, spectator: spectatorFollows} {
+		for i := range limit {
+			c.follows[auction.LogID(fmt.Sprint(i))] = func() {}
+		}
+		_, err := c.follow(t.Context(), &wire.FollowRequest{ID: 1, Log: auction.LogID(id)})
+		if auction.CodeOf(err) != auction.CodeTooLarge || len(c.follows) != limit {
+			t.Errorf("got %v", err)
+		}
 	}
-	_, err := c.follow(t.Context(), &wire.FollowRequest{ID: 1, Log: auction.LogID(s.listed(0))})
-	if auction.CodeOf(err) != auction.CodeTooLarge || len(c.follows) != maxFollows {
-		t.Errorf("got %v", err)
+}
+
+// A spectator asks for less than a session, and less waits for it.
+func TestSpectatorGetsLess(t *testing.T) {
+	s := newStage(t, nil)
+	c := s.spectator()
+	for i := range spectatorBurst + 20 {
+		c.send(&wire.UnfollowRequest{ID: uint32(i + 1), Log: auction.HouseLog})
+	}
+	slowed := 0
+	for range spectatorBurst + 20 {
+		if r, ok := c.expect().(*wire.RefusedAnswer); ok && r.Code == auction.CodeRateLimited {
+			slowed++
+		}
+	}
+	if slowed == 0 {
+		t.Error("a spectator may ask as much as a session")
+	}
+	if s.onlyConn().queue.Push(make([]byte, spectatorQueueBytes+1)) {
+		t.Error("as much waits for a spectator as for a session")
 	}
 }
 

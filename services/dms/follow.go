@@ -35,8 +35,8 @@ func (c *conn) follow(ctx context.Context, r *wire.FollowRequest) (wire.ServerMe
 	if _, twice := c.follows[r.Log]; twice {
 		return nil, auction.Refuse(auction.CodeBadRequest, "this connection follows that log already")
 	}
-	if len(c.follows) >= maxFollows {
-		return nil, auction.Refuse(auction.CodeTooLarge, "a connection follows at most %d logs", maxFollows)
+	if len(c.follows) >= c.maxFollows {
+		return nil, auction.Refuse(auction.CodeTooLarge, "this connection follows at most %d logs", c.maxFollows)
 	}
 	pos, err := c.srv.position(ctx, r.Log)
 	if err != nil {
