@@ -18,7 +18,7 @@ var mayBeEmpty = map[string]string{}
 // chosen is what Grafana would put in for the variables: one release, and spans
 // that fit a house of half a minute.
 var chosen = strings.NewReplacer(
-	"$namespace", "local", "$release", "demo", "$kind", "bid", "$__rate_interval", "5s", "$__range", "30s",
+	"$namespace", "local", "$release", "demo", "$kind", "bid", "$__rate_interval", "30s", "$__range", "30s",
 )
 
 // TestEveryExpression runs what the dashboards and alerts ask on a house under
