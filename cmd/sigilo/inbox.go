@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -18,7 +21,7 @@ func (inboxCmd) Help() string {
 
 Shows the sales that you took part in, and what the other side told about
 itself. What the house says of them is checked first; exit status 1 means that
-a message does not hold.`
+a message does not hold: it is kept in the profile, as a proof.`
 }
 
 // sale is how an auction ended for its seller or its winner.
@@ -66,16 +69,25 @@ func (inboxCmd) Run(ctx context.Context, a *app) error {
 			a.printSale(s)
 		}
 	})
+	rejected, err := c.Profile().Rejected()
+	if err != nil {
+		return local("%w", err)
+	}
+	for _, r := range rejected {
+		a.note("does not hold, kept in %s: %s of auction %s: %s",
+			filepath.Join(c.Profile().Dir(), "junk"), r.Message.Message, short(r.Message.Auction), plain(r.Why))
+	}
 	if bad != nil {
-		return refused("a message of the house does not hold, and is left there: %w", bad)
+		return refused("a message of the house does not hold: %w", bad)
 	}
 	return nil
 }
 
 // readInbox checks all messages that are not acknowledged. The first that does
-// not hold is returned as bad; it stays with the house.
+// not hold is returned as bad. Junk goes to the profile; what could not be
+// checked stays with the house.
 func readInbox(ctx context.Context, c *client.Client) (bad, err error) {
-	for {
+	for left := false; ; {
 		messages, err := c.Inbox(ctx)
 		if err != nil || len(messages) == 0 {
 			return bad, err
@@ -86,14 +98,22 @@ func readInbox(ctx context.Context, c *client.Client) (bad, err error) {
 			} else {
 				_, err = c.Opened(ctx, m)
 			}
+			var junk *client.Junk
+			if errors.As(err, &junk) {
+				if err := c.Reject(ctx, m, junk); err != nil {
+					return bad, err
+				}
+				bad = cmp.Or(bad, err)
+				continue
+			}
 			switch {
-			case exitOf(err) == exitRefused && bad == nil:
-				bad = err
-			case err != nil && exitOf(err) != exitRefused:
+			case exitOf(err) == exitRefused:
+				bad, left = cmp.Or(bad, err), true
+			case err != nil:
 				return bad, err
 			}
 		}
-		if bad != nil {
+		if left {
 			return bad, nil
 		}
 	}

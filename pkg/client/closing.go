@@ -39,7 +39,8 @@ type Closing struct {
 // house is believed nothing. The whole public log is read and verified, so the
 // outcome is the one that the rules give and no receipt of one's own is missing;
 // the counterpart's entry in it is opened, its signature and its stamps are
-// checked, and the disclosure key is taken from that command alone.
+// checked, and the disclosure key is taken from that command alone. The error is
+// a [*Junk] if the message does not hold against that log.
 func (c *Client) Closed(ctx context.Context, m wire.Message) (Closing, error) {
 	if m.Message != auction.MessageClosed {
 		return Closing{}, errUnexpected
@@ -48,6 +49,18 @@ func (c *Client) Closed(ctx context.Context, m wire.Message) (Closing, error) {
 	if err != nil {
 		return Closing{}, err
 	}
+	out, err := c.checkClose(m, log)
+	if err != nil {
+		return Closing{}, junk(err)
+	}
+	if out, err = c.keepClosing(out); err != nil {
+		return Closing{}, err
+	}
+	return out, c.acknowledge(ctx, m.Auction, auction.MessageClosed)
+}
+
+// checkClose verifies what a message says of a close against the verified log.
+func (c *Client) checkClose(m wire.Message, log publicLog) (Closing, error) {
 	record, err := m.Close.Entry()
 	if err != nil {
 		return Closing{}, err
@@ -76,10 +89,7 @@ func (c *Client) Closed(ctx context.Context, m wire.Message) (Closing, error) {
 			return Closing{}, err
 		}
 	}
-	if out, err = c.keepClosing(out); err != nil {
-		return Closing{}, err
-	}
-	return out, c.acknowledge(ctx, m.Auction, auction.MessageClosed)
+	return out, nil
 }
 
 // publicLog is an auction's log as everybody may see it, verified.

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -149,6 +150,9 @@ func TestFalseClose(t *testing.T) {
 			closing, err := tt.to.Closed(within(t), m)
 			if code := auction.CodeOf(err); code == "" || code == auction.CodeInternal || code.Temporary() {
 				t.Fatalf("believed %+v, error %v", closing, err)
+			}
+			if wrong := tt.name != "another auction"; errors.As(err, new(*client.Junk)) != wrong {
+				t.Fatalf("junk is %v: %v", !wrong, err)
 			}
 			if kept := must(tt.to.Profile().Closings())(t); len(kept) != 0 {
 				t.Fatalf("kept %+v", kept)
@@ -320,5 +324,58 @@ func TestDiscloseAgain(t *testing.T) {
 	}
 	if closing := must(next.Closing(id))(t); len(closing.Disclosed) != 2 {
 		t.Fatalf("disclosed %v", closing.Disclosed)
+	}
+}
+
+// What does not hold is kept as a proof and acknowledged, so that the inbox is
+// free for what does.
+func TestReject(t *testing.T) {
+	l := newLiar(t)
+	seller, winner := enrol(t), enrolAt(t, l)
+	id := seller.list(t)
+	must(winner.Bid(within(t), id, 1500))(t)
+	f := must(winner.Follow(within(t), auction.LogID(id)))(t)
+	advance(t, 2*time.Minute)
+	wantEvents(t, f, auction.SomeoneListed, auction.SomeoneBid, auction.AuctionClosed)
+	must(seller.Closed(within(t), only(t, seller.Client)))(t)
+	must(winner.Closed(within(t), only(t, winner.Client)))(t)
+	check(t, seller.Disclose(within(t), id, nil))
+	check(t, winner.Disclose(within(t), id, nil))
+
+	key := must(identity.LoadKey(filepath.Join(seller.dir, "key.pem")))(t)
+	l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
+		if inbox, ok := m.(*wire.InboxAnswer); ok {
+			for i := range inbox.Messages {
+				cmd := must(wire.ParseCommand([]byte(inbox.Messages[i].JWS)))(t)
+				inbox.Messages[i].Sealed = auction.Blob("junk that the seller signed")
+				cmd.Sealed = sha256.Sum256(inbox.Messages[i].Sealed)
+				inbox.Messages[i].JWS = string(must(wire.Sign(key, cmd.Thumbprint, cmd.Command, nil))(t))
+			}
+		}
+		return pass(m)
+	}
+	m := only(t, winner.Client)
+	_, err := winner.Opened(within(t), m)
+	var why *client.Junk
+	if !errors.As(err, &why) {
+		t.Fatalf("error %v", err)
+	}
+	check(t, winner.Reject(within(t), m, why))
+	if messages := must(winner.Inbox(within(t)))(t); len(messages) != 0 {
+		t.Fatalf("%d messages", len(messages))
+	}
+	kept := must(winner.Profile().Rejected())(t)
+	if len(kept) != 1 || kept[0].Message.JWS != m.JWS || kept[0].Why == "" {
+		t.Fatalf("kept %+v", kept)
+	}
+}
+
+// Without a house that can be asked nothing is junk.
+func TestNotJunk(t *testing.T) {
+	s := sale(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.seller.Closed(ctx, s.forSeller); err == nil || errors.As(err, new(*client.Junk)) {
+		t.Fatalf("error %v", err)
 	}
 }

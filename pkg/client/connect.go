@@ -218,7 +218,7 @@ func (c *Client) learn(ctx context.Context, l *link) error {
 		if err != nil {
 			return err
 		}
-		if err := checkDrift(now, l.hello.Add(time.Since(l.met))); err != nil {
+		if err := t.checkDrift(now, l.hello.Add(time.Since(l.met))); err != nil {
 			return err
 		}
 	}

@@ -107,30 +107,28 @@ func (c *Client) sealDisclosure(ctx context.Context, closing Closing, claims []s
 }
 
 // Opened verifies and opens what the counterpart of a sale disclosed, keeps it,
-// and returns the claims. What does not hold is junk that its signature pins on
-// the counterpart.
+// and returns the claims. The error is a [*Junk] if it does not hold: if the
+// counterpart signed it, that pins it on the counterpart.
 func (c *Client) Opened(ctx context.Context, m wire.Message) (Closing, error) {
 	closing, err := c.Closing(m.Auction)
 	if err != nil {
-		return Closing{}, auction.Refuse(auction.CodeNoDisclosure, "no close of yours under that id: look into the inbox first")
+		err := auction.Refuse(auction.CodeNoDisclosure, "no close of yours under that id: look into the inbox first")
+		if c.profile.has(junkName(m.Auction, auction.MessageClosed)) {
+			return Closing{}, &Junk{err}
+		}
+		return Closing{}, err
 	}
-	cert, err := c.verifier.Verify(raw(closing.Chain), identity.RoleParticipant, closing.TheirTS.Std())
+	keys, err := c.keySet(ctx)
 	if err != nil {
 		return Closing{}, err
 	}
-	cmd, err := wire.ParseCommand([]byte(m.JWS))
+	now, err := c.Now(ctx)
 	if err != nil {
 		return Closing{}, err
 	}
-	if cmd.Kind != auction.KindDisclose || cmd.Auction != m.Auction || cmd.House != c.profile.house.House || cmd.Sealed != sha256.Sum256(m.Sealed) {
-		return Closing{}, auction.Refuse(auction.CodeBadSignature, "the house swapped what the counterpart disclosed")
-	}
-	if err := cmd.Verify(cert.Key); err != nil {
-		return Closing{}, err
-	}
-	theirs, err := c.openPresentation(ctx, closing, m.Sealed)
+	theirs, err := c.openDisclosure(closing, m, keys, now)
 	if err != nil {
-		return Closing{}, err
+		return Closing{}, junk(err)
 	}
 	closing, err = c.amendClosing(m.Auction, func(kept *Closing) { kept.Theirs = theirs })
 	if err != nil {
@@ -139,7 +137,22 @@ func (c *Client) Opened(ctx context.Context, m wire.Message) (Closing, error) {
 	return closing, c.acknowledge(ctx, m.Auction, auction.MessageDisclosure)
 }
 
-func (c *Client) openPresentation(ctx context.Context, closing Closing, sealed []byte) (map[string]string, error) {
+// openDisclosure checks that a disclosure is the counterpart's, and opens it.
+func (c *Client) openDisclosure(closing Closing, m wire.Message, keys *identity.KeySet, now auction.Time) (map[string]string, error) {
+	cert, err := c.verifier.Verify(raw(closing.Chain), identity.RoleParticipant, closing.TheirTS.Std())
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := wire.ParseCommand([]byte(m.JWS))
+	if err != nil {
+		return nil, err
+	}
+	if cmd.Kind != auction.KindDisclose || cmd.Auction != m.Auction || cmd.House != c.profile.house.House || cmd.Sealed != sha256.Sum256(m.Sealed) {
+		return nil, auction.Refuse(auction.CodeBadSignature, "the house swapped what the counterpart disclosed")
+	}
+	if err := cmd.Verify(cert.Key); err != nil {
+		return nil, err
+	}
 	key, err := c.profile.disclosureKey(closing.Own)
 	if err != nil {
 		return nil, err
@@ -149,19 +162,11 @@ func (c *Client) openPresentation(ctx context.Context, closing Closing, sealed [
 		theirRole = wire.RoleWinner
 	}
 	nonce := closing.nonce(c.profile.house.House, theirRole)
-	presentation, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(disclosureLabel+nonce), sealed)
+	presentation, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(disclosureLabel+nonce), m.Sealed)
 	if err != nil {
 		return nil, auction.Refuse(auction.CodeBadSignature, "the counterpart sealed something that does not open")
 	}
 	c.received(presentation)
-	keys, err := c.keySet(ctx)
-	if err != nil {
-		return nil, err
-	}
-	now, err := c.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
 	return identity.VerifyPresentation(string(presentation), keys, identity.Expectation{
 		House: c.profile.house.House, Holder: auction.Participant(closing.Counterpart),
 		Audience: c.profile.house.House, Nonce: nonce, At: now.Std(),

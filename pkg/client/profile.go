@@ -29,6 +29,7 @@ import (
 //	pending/PSEUDONYM     a command that was sent and not answered yet
 //	receipts/PSEUDONYM    a command that was committed, with its receipt
 //	closed/AUCTION        how an auction closed, verified
+//	junk/AUCTION.KIND     a private message that did not hold, as a proof
 //	house.log             the public house log, as far as it was verified
 //
 // Everything is written whole or not at all, and before what depends on it.
@@ -44,7 +45,7 @@ const (
 )
 
 // folders are those of a profile.
-var folders = []string{"disclosure", "pending", "receipts", "closed"}
+var folders = []string{"disclosure", "pending", "receipts", "closed", "junk"}
 
 // CreateProfile makes a directory with a new key. It refuses to touch a profile
 // that is there.
@@ -279,6 +280,12 @@ func (p *Profile) names(folder string) ([]string, error) {
 	return out, err
 }
 
+// has reports whether there is a record.
+func (p *Profile) has(name string) bool {
+	_, err := os.Stat(filepath.Join(p.dir, name))
+	return err == nil
+}
+
 func (p *Profile) read(name string, limit int64) ([]byte, error) {
 	return readFile(filepath.Join(p.dir, name), limit)
 }
@@ -286,6 +293,9 @@ func (p *Profile) read(name string, limit int64) ([]byte, error) {
 // write replaces a file atomically and durably.
 func (p *Profile) write(name string, data []byte) error {
 	path := filepath.Join(p.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil { // a folder that an older program did not make
+		return err
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func TestProfileFiles(t *testing.T) {
 	must(bidder.Bid(within(t), id, 1000))(t)
 	known := map[string]bool{
 		"house.json": true, "key.pem": true, "chain.pem": true, "credential": true, "house.log": true,
-		"disclosure": true, "pending": true, "receipts": true, "closed": true,
+		"disclosure": true, "pending": true, "receipts": true, "closed": true, "junk": true,
 	}
 	err := filepath.WalkDir(bidder.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
