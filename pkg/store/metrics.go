@@ -16,6 +16,7 @@ type metrics struct {
 	closes  *prometheus.CounterVec   // by outcome
 	group   prometheus.Histogram
 	busy    *prometheus.CounterVec // by writer
+	changed prometheus.Counter
 }
 
 // newMetrics registers the measures of writers that are fed from queue.
@@ -51,6 +52,10 @@ func newMetrics(reg prometheus.Registerer, queue <-chan *call) *metrics {
 			Help: "Time that a writer spent on groups: by its rate, the share of its time.",
 		}, []string{"writer"}),
 	}
+	m.changed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sigilo_history_changed_total",
+		Help: "Times that a log was found to be another than the one that was read before.",
+	})
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sigilo_store_queue",
 		Help: "Scripts that wait for a writer.",
@@ -60,7 +65,7 @@ func newMetrics(reg prometheus.Registerer, queue <-chan *call) *metrics {
 		Help: "Scripts that may wait; more are refused as overloaded.",
 	})
 	capacity.Set(maxQueue)
-	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, waiting, capacity)
+	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, waiting, capacity)
 	for _, outcome := range []string{auction.Sold, auction.Unsold} {
 		m.closes.WithLabelValues(outcome) // seen from the start
 	}

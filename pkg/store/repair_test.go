@@ -180,7 +180,8 @@ func TestChangedHistoryIsNoticed(t *testing.T) {
 				client(t, url).FlushAll(t.Context())
 				var logged bytes.Buffer
 				clock := auctiontest.NewClock()
-				b := openLogged(t, url, clock.Now, slog.New(slog.NewTextHandler(&logged, nil)))
+				registry := prometheus.NewRegistry()
+				b := openWith(t, url, clock.Now, slog.New(slog.NewTextHandler(&logged, nil)), registry)
 				s := auctiontest.NewScene(t, t.Name(), b, clock)
 				id := s.Listed("seller", s.Terms())
 				s.Accept(s.Bid(id, "bidder", 1000))
@@ -192,16 +193,40 @@ func TestChangedHistoryIsNoticed(t *testing.T) {
 				if !strings.Contains(logged.String(), "history of a log has changed") {
 					t.Error("the operator is not told")
 				}
+				if n := value(t, registry, "sigilo_history_changed_total"); n != 1 {
+					t.Errorf("counted %v times", n)
+				}
 			})
 		}
 	})
 }
 
+// value is that of a counter or a gauge without labels.
+func value(t *testing.T, registry *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return 0
+}
+
 func openLogged(t *testing.T, url string, clock auction.Clock, log *slog.Logger) *store.Store {
+	t.Helper()
+	return openWith(t, url, clock, log, prometheus.NewRegistry())
+}
+
+func openWith(t *testing.T, url string, clock auction.Clock, log *slog.Logger, registry *prometheus.Registry) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{
 		URL: url, House: "demo", Clock: clock, Signer: auctiontest.Signer{}, Random: auctiontest.Zeros{},
-		Log: log, Registerer: prometheus.NewRegistry(),
+		Log: log, Registerer: registry,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -211,6 +211,7 @@ func (s *Store) apply(ctx context.Context, state *auction.State, e auction.Entry
 // historyChanged tells the operator that a log is not the one that was read
 // before, and returns the refusal.
 func (s *Store) historyChanged(ctx context.Context, log auction.LogID, what string) error {
+	s.metrics.changed.Inc()
 	s.log.ErrorContext(ctx, "the history of a log has changed",
 		slog.String("log", string(log)), slog.String("what", what))
 	return auction.Refuse(auction.CodeHistoryChanged, "the log is not the one that was shown before")

@@ -47,8 +47,11 @@ func (c *conn) follow(ctx context.Context, r *wire.FollowRequest) (wire.ServerMe
 		return nil, err
 	}
 	if r.Seq > 0 && (r.Seq > pos.Size() || r.Leaf == nil || pos.Leaves()[r.Seq-1] != *r.Leaf) {
-		c.srv.metrics.historyChanged.Inc()
-		c.srv.log.ErrorContext(ctx, "a client holds a position that is not in the log", "log", string(r.Log))
+		// A claim without proof, which anybody may make at no cost: it is for the
+		// client to show its proof to a person. What the store finds is counted
+		// there.
+		c.srv.metrics.unproven.Inc()
+		c.srv.log.InfoContext(ctx, "a client claims a position that is not in the log", "log", string(r.Log))
 		snapshot := &wire.SnapshotNotice{
 			Log: r.Log, Code: auction.CodeHistoryChanged, Head: head,
 			Detail: "the log is not the one that you followed: keep your receipts and this head, they prove it",

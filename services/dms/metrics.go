@@ -14,16 +14,16 @@ import (
 
 // metrics are those of the replica itself; the store and the hub have theirs.
 type metrics struct {
-	crypto         *prometheus.HistogramVec // op
-	stage          *prometheus.HistogramVec // kind, stage
-	commands       *prometheus.CounterVec   // kind, result: accepted, or the code of the refusal
-	handshakes     *prometheus.CounterVec   // result
-	sessions       *prometheus.GaugeVec     // mode
-	tsa            *prometheus.HistogramVec // authority
-	tsaFailures    *prometheus.CounterVec   // authority
-	closeLag       prometheus.Histogram
-	closeOverdue   prometheus.Gauge
-	historyChanged prometheus.Counter
+	crypto       *prometheus.HistogramVec // op
+	stage        *prometheus.HistogramVec // kind, stage
+	commands     *prometheus.CounterVec   // kind, result: accepted, or the code of the refusal
+	handshakes   *prometheus.CounterVec   // result
+	sessions     *prometheus.GaugeVec     // mode
+	tsa          *prometheus.HistogramVec // authority
+	tsaFailures  *prometheus.CounterVec   // authority
+	closeLag     prometheus.Histogram
+	closeOverdue prometheus.Gauge
+	unproven     prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -54,12 +54,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "sigilo_close_lag_seconds", Help: "Time from end and grace of an auction to the stamp of its close record.",
 			Buckets: ops.NetworkBuckets, NativeHistogramBucketFactor: 1.1,
 		}),
-		historyChanged: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "sigilo_history_changed_total", Help: "Clients that held a position which is not in the log.",
+		unproven: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sigilo_unproven_positions_total", Help: "Requests to follow a log from a position that is not in it, which anybody may make up.",
 		}),
 	}
 	reg.MustRegister(m.commands, m.handshakes, m.sessions, m.tsaFailures,
-		m.closeLag, m.closeOverdue, m.historyChanged)
+		m.closeLag, m.closeOverdue, m.unproven)
 	m.zero()
 	return m
 }
