@@ -1,10 +1,11 @@
 # Short on purpose: what takes more than a line lives in scripts/.
 
 TOOL = go tool -modfile=tools/go.mod
+VERSION = $(shell sed -n 's/^appVersion: //p' charts/sigilo/Chart.yaml)
 
 .PHONY: help
 help: ## List these targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Hold a whole auction on this machine and tell its story.
@@ -40,3 +41,24 @@ bench: ## Run the benchmarks of all packages.
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a minute each.
 	scripts/fuzz.sh 60s
+
+.PHONY: images
+images: ## Build the images of all programs with docker.
+	for service in ca tsa dms sigilo; do docker build --build-arg SERVICE=$$service --tag sigilo-$$service:$(VERSION) . || exit 1; done
+
+.PHONY: manifests
+manifests: ## Render k8s/base from the chart, and copy the dashboards into it.
+	scripts/manifests.sh
+
+.PHONY: chart-test
+chart-test: ## Test the chart with Helm, which is built if it is not there.
+	scripts/manifests.sh check
+	HELM=$$(scripts/helm.sh) go test -tags chart ./charts/
+
+.PHONY: cluster-test
+cluster-test: ## Install the chart on a real cluster, and break things while people bid.
+	scripts/cluster-test.sh
+
+.PHONY: release
+release: ## Make images, chart, SBOM and checksums in dist/: make release VERSION=1.2.3
+	scripts/release.sh $(VERSION)
