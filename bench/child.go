@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,9 +23,10 @@ import (
 	"github.com/sigilo/sigilo/services/dms"
 )
 
-// floorEvery is of how many verifications one is done a second time and timed:
-// often enough for a steady mean, at half a percent of the floor.
-const floorEvery = 200
+// floorEvery is of how many verifications one is done a second time and timed.
+// A single time is off by half where a hypervisor takes the processor away now
+// and then, so the mean needs thousands of them.
+const floorEvery = 10
 
 // childConfig is the first line that a DMS process of a benchmark reads.
 type childConfig struct {
@@ -44,8 +46,8 @@ type childReady struct {
 // childStat answers the line "stat".
 type childStat struct {
 	CPU    time.Duration `json:"cpu_ns"`   // of the process so far
-	Floor  time.Duration `json:"floor_ns"` // mean of the two verifications of a bid
-	Timed  uint64        `json:"timed"`    // pairs of verifications behind it
+	Floor  time.Duration `json:"floor_ns"` // of it, of verifications that were repeated
+	Timed  uint64        `json:"timed"`    // pairs of those: of a command's signature and of its stamp
 	Memory uint64        `json:"memory_bytes"`
 	Allocs uint64        `json:"allocs"` // objects so far
 	Cycles uint32        `json:"cycles"` // of the garbage collector so far
@@ -73,6 +75,7 @@ func RunDMS(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c := &child{out: json.NewEncoder(out)}
+	c.floor.calibrate()
 	go func() {
 		defer cancel()
 		for lines.Scan() {
@@ -88,7 +91,7 @@ type child struct {
 	out     *json.Encoder
 	profile *os.File
 
-	floors [2]floor // of the command's signature and of its stamp
+	floor floor
 }
 
 // config is what cmd/dms would have from its flags, but for a log of nothing
@@ -148,42 +151,43 @@ func (c *child) stat() (childStat, error) {
 	if err != nil {
 		return childStat{}, err
 	}
-	s := childStat{CPU: cpu, Timed: c.floors[0].timed.Load()}
-	for i := range c.floors {
-		s.Floor += c.floors[i].mean()
-	}
+	s := childStat{CPU: cpu, Floor: time.Duration(c.floor.total.Load()), Timed: c.floor.timed.Load() / 2}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	s.Memory, s.Allocs, s.Cycles = memory.Sys, memory.Mallocs, memory.NumGC
 	return s, nil
 }
 
-// floor is the CPU time of one kind of verification.
-type floor struct {
-	seen, timed atomic.Uint64
-	total       atomic.Int64
-}
-
-func (f *floor) mean() time.Duration {
-	n := f.timed.Load()
-	if n == 0 {
-		return 0
-	}
-	return time.Duration(f.total.Load() / int64(n))
-}
-
 // verified repeats some verifications right after they were done, in the same
 // process under the same load, and times these.
 func (c *child) verified(op string, step func()) {
-	f := &c.floors[0]
+	seen := &c.floor.seen[0]
 	if op == "timestamp_token" {
-		f = &c.floors[1]
+		seen = &c.floor.seen[1]
 	}
-	if f.seen.Add(1)%floorEvery != 0 {
+	if seen.Add(1)%floorEvery != 0 {
 		return
 	}
 	if d, err := threadCPU(step); err == nil {
-		f.total.Add(int64(d))
-		f.timed.Add(1)
+		c.floor.total.Add(int64(d - c.floor.clock))
+		c.floor.timed.Add(1)
 	}
+}
+
+// floor is the CPU time of verifications that were done again.
+type floor struct {
+	seen  [2]atomic.Uint64 // of a command's signature, of its stamp
+	timed atomic.Uint64    // of both kinds
+	total atomic.Int64
+	clock time.Duration // that reading the clock adds to each; set before the first
+}
+
+// calibrate takes the median of what the clock shows for nothing.
+func (f *floor) calibrate() {
+	times := make([]time.Duration, 1001)
+	for i := range times {
+		times[i], _ = threadCPU(func() {}) // where it fails, nothing is timed
+	}
+	slices.Sort(times)
+	f.clock = times[len(times)/2]
 }
