@@ -165,7 +165,7 @@ func (s *Store) Certificates(ctx context.Context, id auction.ID) (map[auction.Ha
 func (s *Store) Mine(ctx context.Context, p auction.Participant) ([]auction.ID, error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	members, err := s.client.ZRevRange(bounded, mineKey(p), 0, -1).Result()
+	members, err := s.client.ZRangeArgs(bounded, redis.ZRangeArgs{Key: mineKey(p), Start: 0, Stop: -1, Rev: true}).Result()
 	if err != nil {
 		return nil, s.failed(ctx, "read a participant's auctions", err)
 	}
