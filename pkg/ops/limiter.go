@@ -41,7 +41,7 @@ func (l *Limiter) Allow(address string, now time.Time) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bucket := l.bucket(network(address), now)
+	bucket := l.bucket(Network(address), now)
 	if bucket == nil || !bucket.AllowN(now, 1) {
 		return errRate
 	}
@@ -70,10 +70,10 @@ func (l *Limiter) bucket(from netip.Addr, now time.Time) *rate.Limiter {
 	return bucket
 }
 
-// network is what counts as one address: an IPv4 address, or the 64 bits of an
+// Network is what counts as one address: an IPv4 address, or the 64 bits of an
 // IPv6 network, in which a host may take any address it likes. What is no address
-// shares one bucket.
-func network(address string) netip.Addr {
+// is all one.
+func Network(address string) netip.Addr {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return netip.Addr{}

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/ops"
 )
 
 // door lets connections in, from before their handshake until they have ended:
@@ -37,7 +38,7 @@ var (
 
 // enter lets a connection in; leave must follow.
 func (d *door) enter(c *conn, address string) error {
-	from := network(address)
+	from := ops.Network(address)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
@@ -79,25 +80,6 @@ func (d *door) close() []*conn {
 
 // wait returns when all have left. The door must be closed.
 func (d *door) wait() { d.gone.Wait() }
-
-// network is what counts as one address: an IPv4 address, or the 64 bits of an
-// IPv6 network, in which a host may take any address it likes. What is no address
-// counts as one.
-func network(address string) netip.Addr {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return netip.Addr{}
-	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip
-	}
-	prefix, err := ip.Prefix(64)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return prefix.Addr()
-}
 
 // extractor says whose address counts: the connection's, or the one that a
 // trusted proxy names.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/ops"
 )
 
 func TestDoor(t *testing.T) {
@@ -54,11 +55,11 @@ func TestOneNetworkIsOneAddress(t *testing.T) {
 		{"2001:db8::1", "2001:db8::ffff:1"}, {"192.0.2.1", "::ffff:192.0.2.1"}, {"none", ""}, {"fe80::1%eth0", "fe80::2%eth1"},
 	}
 	for _, s := range same {
-		if network(s[0]) != network(s[1]) {
+		if ops.Network(s[0]) != ops.Network(s[1]) {
 			t.Errorf("%s and %s are two", s[0], s[1])
 		}
 	}
-	if network("2001:db8::1") == network("2001:db8:0:1::1") || network("192.0.2.1") == network("192.0.2.2") {
+	if ops.Network("2001:db8::1") == ops.Network("2001:db8:0:1::1") || ops.Network("192.0.2.1") == ops.Network("192.0.2.2") {
 		t.Error("two networks are one")
 	}
 }
