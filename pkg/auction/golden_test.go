@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -131,5 +132,29 @@ func TestGoldenLog(t *testing.T) {
 	}
 	if got := summary(replayGolden(t, golden)); got != golden.State {
 		t.Errorf("replays to %+v, want %+v", got, golden.State)
+	}
+}
+
+// The logs of each release that are kept in testdata replay to the state and the
+// hashes that they had then. A release adds a folder; none is ever changed.
+func TestReleasedLogs(t *testing.T) {
+	files, err := filepath.Glob("testdata/v[0-9]*/log.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no kept logs: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var kept goldenLog
+			if err := json.Unmarshal(data, &kept); err != nil {
+				t.Fatal(err)
+			}
+			if got := summary(replayGolden(t, kept)); got != kept.State {
+				t.Errorf("replays to %+v, want %+v", got, kept.State)
+			}
+		})
 	}
 }

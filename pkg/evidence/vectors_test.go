@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -124,6 +125,29 @@ func TestBundleVectors(t *testing.T) {
 			continue
 		}
 		golden(t, string(kind)+".verdict", []byte(v.String()))
+	}
+}
+
+// The evidence of each release that is kept in testdata holds, and says what it
+// said then. A release adds a folder; none is ever changed.
+func TestReleasedBundles(t *testing.T) {
+	folders := must(filepath.Glob(filepath.Join("testdata", "v[0-9]*")))(t)
+	if len(folders) == 0 {
+		t.Fatal("no kept evidence")
+	}
+	for _, folder := range folders {
+		trust := must(ParseTrust(must(os.ReadFile(filepath.Join(folder, "trust.json")))(t)))(t)
+		for _, file := range must(filepath.Glob(filepath.Join(folder, "*.evidence")))(t) {
+			v, err := Verify(must(os.ReadFile(file))(t), trust)
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			want := must(os.ReadFile(strings.TrimSuffix(file, ".evidence") + ".verdict"))(t)
+			if v.String() != string(want) {
+				t.Errorf("%s: another verdict than then", file)
+			}
+		}
 	}
 }
 
