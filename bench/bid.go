@@ -174,7 +174,7 @@ func (h *ownHouse) usage() (usage, error) {
 		return u, err
 	}
 	if h.redis != nil {
-		if u.redis, err = cpuOf(h.redis.command.Process.Pid); err != nil {
+		if u.redis, err = cpuOf(h.redis.Servers[0].PID()); err != nil {
 			return u, fmt.Errorf("measure redis: %w", err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sigilo/sigilo/pkg/client"
 	"github.com/sigilo/sigilo/pkg/ops"
+	"github.com/sigilo/sigilo/pkg/store/localredis"
 	"github.com/sigilo/sigilo/services/ca"
 )
 
@@ -29,7 +30,7 @@ const (
 type ownHouse struct {
 	at      client.House
 	stamper *benchStamper
-	redis   *redisProcess // nil if it is not ours
+	redis   *localredis.Deployment // nil if it is not ours
 	dms     *dmsProcess
 
 	cancel context.CancelFunc
@@ -64,10 +65,10 @@ func (h *ownHouse) start(ctx context.Context, cfg BidConfig, dir string) error {
 	}
 	redisURL := cfg.RedisURL
 	if redisURL == "" {
-		if h.redis, err = startRedis(ctx, dir); err != nil {
+		if h.redis, err = localredis.Standalone(dir); err != nil {
 			return err
 		}
-		redisURL = h.redis.url
+		redisURL = h.redis.URL
 	}
 	tsa, err := h.startTSA(ctx)
 	if err != nil {
@@ -131,7 +132,7 @@ func (h *ownHouse) stop() {
 		h.dms.stop()
 	}
 	if h.redis != nil {
-		h.redis.stop()
+		h.redis.Stop()
 	}
 	h.cancel()
 	_ = h.group.Wait() // what ended it is told already, or is its context

@@ -1,18 +1,14 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -102,72 +98,4 @@ func (p *dmsProcess) stat() (childStat, error) {
 func (p *dmsProcess) stop() {
 	_ = p.in.Close()     // it ends with its input
 	_ = p.command.Wait() // a benchmark's result does not depend on how
-}
-
-// redisProcess is a redis-server with the settings that the store demands:
-// every write is on disk before it is answered.
-type redisProcess struct {
-	url     string
-	command *exec.Cmd
-}
-
-// startRedis starts one on a free port of the loopback interface, with its files
-// in dir.
-func startRedis(ctx context.Context, dir string) (*redisProcess, error) {
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		return nil, errors.New("there is no redis-server on this machine: install it, or name one with --redis")
-	}
-	for range 3 { // somebody else may take the port in between
-		port, err := freePort(ctx)
-		if err != nil {
-			return nil, err
-		}
-		p := &redisProcess{url: fmt.Sprintf("redis://127.0.0.1:%d/0", port)}
-		p.command = exec.CommandContext(ctx, path, "--port", strconv.Itoa(port), "--bind", "127.0.0.1",
-			"--dir", dir, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
-			"--maxmemory-policy", "noeviction", "--daemonize", "no")
-		started, err := p.start()
-		if err != nil {
-			return nil, err
-		}
-		if started {
-			return p, nil
-		}
-	}
-	return nil, errors.New("redis-server does not start")
-}
-
-// start returns once the server says that it is ready, or has ended.
-func (p *redisProcess) start() (bool, error) {
-	out, err := p.command.StdoutPipe()
-	if err != nil {
-		return false, err
-	}
-	if err := p.command.Start(); err != nil {
-		return false, fmt.Errorf("start redis-server: %w", err)
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), "Ready to accept connections") {
-			go func() { _, _ = io.Copy(io.Discard, out) }() // until it ends
-			return true, nil
-		}
-	}
-	_ = p.command.Wait() // it has told nothing, and that is what counts
-	return false, nil
-}
-
-func (p *redisProcess) stop() {
-	_ = p.command.Process.Signal(os.Interrupt) // it may have ended
-	_ = p.command.Wait()
-}
-
-func freePort(ctx context.Context) (int, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
