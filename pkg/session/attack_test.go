@@ -63,40 +63,89 @@ func rewriteHello(f func(*hello)) func([]byte) []byte {
 	}
 }
 
-func freshKey(t *testing.T) hpke.PrivateKey {
+func freshKey(t *testing.T, mode string) hpke.PrivateKey {
 	t.Helper()
-	key, err := hpke.DHKEM(ecdh.P256()).GenerateKey()
+	key, err := kemOf(mode).GenerateKey()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return key
 }
 
-func TestMiddleIsRefused(t *testing.T) {
-	old := meet(clientConfig(client), serverConfig(dms), nil)
-	if old.clientErr != nil || old.serverErr != nil {
-		t.Fatalf("client %v, server %v", old.clientErr, old.serverErr)
-	}
-	mine := freshKey(t).PublicKey().Bytes()
+// wrongKeys are public keys that are none of a mode.
+func wrongKeys(t *testing.T, mode string) map[string][]byte {
+	t.Helper()
 	onP384, err := ecdh.P384().GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p384 := onP384.PublicKey().Bytes()
 	offCurve := append([]byte{4}, bytes.Repeat([]byte{1}, 64)...)
+	good := freshKey(t, mode).PublicKey().Bytes()
+	out := map[string][]byte{
+		"on P-384":  onP384.PublicKey().Bytes(),
+		"a byte":    {4},
+		"cut":       good[:len(good)-1],
+		"off curve": append(bytes.Clone(good[:len(good)-len(offCurve)]), offCurve...),
+	}
+	for _, other := range Modes() {
+		if other != mode {
+			out["of "+other] = freshKey(t, other).PublicKey().Bytes()
+		}
+	}
+	if mode == ModeHybrid {
+		// A coefficient of an encapsulation key is below 3329 (FIPS 203, 7.2).
+		unreduced := bytes.Clone(good)
+		unreduced[0], unreduced[1] = 0xff, 0xff
+		out["not reduced"] = unreduced
+	}
+	return out
+}
+
+func TestMiddleIsRefused(t *testing.T) {
+	everyMode(t, testMiddleIsRefused)
+}
+
+func testMiddleIsRefused(t *testing.T, mode string) {
+	old := meet(clientConfig(mode, client), serverConfig(mode, dms), nil)
+	if old.clientErr != nil || old.serverErr != nil {
+		t.Fatalf("client %v, server %v", old.clientErr, old.serverErr)
+	}
+	for _, tc := range attacks(t, mode, old) {
+		t.Run(tc.name, func(t *testing.T) {
+			cc := clientConfig(mode, client)
+			cc.Offered = []string{mode, "sigilo.v0.other"}
+			m := meet(cc, serverConfig(mode, dms), tc.middle)
+			if m.client != nil {
+				t.Fatal("the client has a session")
+			}
+			if tc.client != "" {
+				wantCode(t, "client", m.clientErr, tc.client)
+			}
+			if tc.server != "" {
+				wantCode(t, "server", m.serverErr, tc.server)
+			}
+		})
+	}
+}
+
+// An attack is a middle, and with what each side refuses it: "" for a side that
+// only sees the other go.
+type attack struct {
+	name           string
+	middle         middle
+	client, server auction.Code
+}
+
+// attacks on a handshake, by whoever has recorded an old one.
+func attacks(t *testing.T, mode string, old *meeting) []attack {
 	const none = auction.Code("")
-	tests := []struct {
-		name           string
-		middle         middle
-		client, server auction.Code // none for a side that only sees the other go
-	}{
+	mine := freshKey(t, mode).PublicKey().Bytes()
+	out := []attack{
 		{"nonce changed", change(true, 0, rewriteStart(func(m *start) { m.nonce[0]++ })), auction.CodeBadSignature, none},
 		{"client's key changed", change(true, 0, rewriteStart(func(m *start) { m.key = mine })), auction.CodeBadSignature, none},
 		{"offer shortened", change(true, 0, rewriteStart(func(m *start) { m.offered = m.offered[:1] })), auction.CodeBadSignature, none},
 		{"offer lengthened", change(true, 0, rewriteStart(func(m *start) { m.offered = append(m.offered, "x") })), auction.CodeBadSignature, none},
 		{"offer emptied of the mode", change(true, 0, rewriteStart(func(m *start) { m.offered = []string{ModePublic} })), none, auction.CodeBadHandshake},
-		{"client's key off the curve", change(true, 0, rewriteStart(func(m *start) { m.key = offCurve })), none, auction.CodeBadHandshake},
-		{"client's key on P-384", change(true, 0, rewriteStart(func(m *start) { m.key = p384 })), none, auction.CodeBadHandshake},
 		{"server's key changed", change(false, 0, rewriteHello(func(m *hello) { m.key = mine })), auction.CodeBadSignature, none},
 		{"session id changed", change(false, 0, rewriteHello(func(m *hello) { m.id[0]++ })), auction.CodeBadSignature, none},
 		{"mode changed", change(false, 0, rewriteHello(func(m *hello) { m.mode = ModePublic })), auction.CodeBadHandshake, none},
@@ -123,31 +172,21 @@ func TestMiddleIsRefused(t *testing.T) {
 		{"trailing byte in auth", change(true, 1, func(msg []byte) []byte { return append(msg, 0) }), none, auction.CodeBadRequest},
 		{"trailing byte in ready", change(false, 1, func(msg []byte) []byte { return append(msg, 0) }), auction.CodeBadRequest, none},
 		{"empty start", swap(true, 0, nil), none, auction.CodeBadRequest},
-		{"ready made by the middle", forgeReady(t, nil), auction.CodeBadHandshake, none},
-		{"ready made by the middle, a secret guessed", forgeReady(t, make([]byte, exportSize)), auction.CodeBadHandshake, none},
+		{"ready made by the middle", forgeReady(t, mode, nil), auction.CodeBadHandshake, none},
+		{"ready made by the middle, a secret guessed", forgeReady(t, mode, make([]byte, exportSize)), auction.CodeBadHandshake, none},
 	}
-	for _, tc := range tests {
-		t.Run(tc.name, func(t *testing.T) {
-			cc := clientConfig(client)
-			cc.Offered = []string{ModeP256, "sigilo.v0.other"}
-			m := meet(cc, serverConfig(dms), tc.middle)
-			if m.client != nil {
-				t.Fatal("the client has a session")
-			}
-			if tc.client != none {
-				wantCode(t, "client", m.clientErr, tc.client)
-			}
-			if tc.server != none {
-				wantCode(t, "server", m.serverErr, tc.server)
-			}
+	for name, key := range wrongKeys(t, mode) {
+		out = append(out, attack{
+			"client's key " + name, change(true, 0, rewriteStart(func(m *start) { m.key = key })), none, auction.CodeBadHandshake,
 		})
 	}
+	return out
 }
 
 // forgeReady returns a middle that knows all that the wire shows and seals a
 // ready of its own to the client's key, as HPKE's base mode lets anyone do. Only
 // the secret exported from the other context is missing; guess is in its place.
-func forgeReady(t *testing.T, guess []byte) middle {
+func forgeReady(t *testing.T, mode string, guess []byte) middle {
 	seen := newTranscript()
 	var clientKey hpke.PublicKey
 	return func(toServer bool, n int, msg []byte) [][]byte {
@@ -172,7 +211,7 @@ func forgeReady(t *testing.T, guess []byte) middle {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if clientKey, err = hpke.DHKEM(ecdh.P256()).NewPublicKey(m.key); err != nil {
+			if clientKey, err = kemOf(mode).NewPublicKey(m.key); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -184,11 +223,19 @@ func forgeReady(t *testing.T, guess []byte) middle {
 // A participant who answers another's hello in its own name gets the server's
 // ready, but can open nothing, and the other has no session.
 func TestAuthInAnothersHandshake(t *testing.T) {
+	everyMode(t, testAuthInAnothersHandshake)
+}
+
+func testAuthInAnothersHandshake(t *testing.T, mode string) {
+	suite, err := suiteOf(mode)
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := newTranscript()
 	var serverKey hpke.PublicKey
 	mid := func(toServer bool, n int, msg []byte) [][]byte {
 		if toServer && n == 1 {
-			h := clientHandshake{ClientConfig: clientConfig(stranger), suite: suites[0], transcript: seen}
+			h := clientHandshake{ClientConfig: clientConfig(mode, stranger), suite: suite, transcript: seen}
 			sent := make(chan []byte, 1)
 			h.conn = &end{out: sent}
 			if _, err := h.auth(context.Background(), &hello{key: serverKey.Bytes()}); err != nil {
@@ -201,14 +248,14 @@ func TestAuthInAnothersHandshake(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if serverKey, err = hpke.DHKEM(ecdh.P256()).NewPublicKey(m.key); err != nil {
+			if serverKey, err = suite.kem.NewPublicKey(m.key); err != nil {
 				t.Fatal(err)
 			}
 		}
 		seen.add(msg)
 		return [][]byte{msg}
 	}
-	m := meet(clientConfig(client), serverConfig(dms), mid)
+	m := meet(clientConfig(mode, client), serverConfig(mode, dms), mid)
 	if m.serverErr != nil {
 		t.Errorf("server: %v", m.serverErr)
 	}
@@ -219,7 +266,7 @@ func TestAuthInAnothersHandshake(t *testing.T) {
 // that opens: the certificate's holder must have signed this enc.
 func TestAuthBindsTranscript(t *testing.T) {
 	for _, label := range []string{labelHello, labelC2S, labelAuth} {
-		cc := clientConfig(client)
+		cc := clientConfig(ModeHybrid, client)
 		other := newTranscript()
 		other.add([]byte("another handshake"))
 		sig, err := other.sign(nil, client.key, label)
@@ -227,63 +274,17 @@ func TestAuthBindsTranscript(t *testing.T) {
 			t.Fatal(err)
 		}
 		cc.Key = fixedSigner{client, sig}
-		m := meet(cc, serverConfig(dms), nil)
+		m := meet(cc, serverConfig(ModeHybrid, dms), nil)
 		wantCode(t, "server", m.serverErr, auction.CodeBadSignature)
 	}
-}
-
-// withSuite makes another mode known for a test, better than all others. It has
-// the largest keys of the KEMs that are planned for.
-func withSuite(t *testing.T, mode string) {
-	t.Helper()
-	known := suites
-	t.Cleanup(func() { suites = known })
-	suites = append([]suite{{mode, hpke.MLKEM768P256(), hpke.HKDFSHA256(), hpke.AES256GCM()}}, known...)
-}
-
-func TestDowngrade(t *testing.T) {
-	const better = "sigilo.v2.test"
-	withSuite(t, better)
-	if got := Modes(); !slices.Equal(got, []string{better, ModeP256}) {
-		t.Fatalf("modes %v", got)
-	}
-	run := func(clientMode, serverMode string, offered []string, mid middle) *meeting {
-		cc, sc := clientConfig(client), serverConfig(dms)
-		cc.Mode, cc.Offered, sc.Mode = clientMode, offered, serverMode
-		return meet(cc, sc, mid)
-	}
-	both := []string{ModeP256, better}
-	t.Run("best mode", func(t *testing.T) {
-		if m := run(better, better, both, nil); m.clientErr != nil || m.serverErr != nil {
-			t.Errorf("client %v, server %v", m.clientErr, m.serverErr)
-		}
-	})
-	t.Run("old client", func(t *testing.T) {
-		if m := run(ModeP256, ModeP256, both[:1], nil); m.clientErr != nil || m.serverErr != nil {
-			t.Errorf("client %v, server %v", m.clientErr, m.serverErr)
-		}
-	})
-	t.Run("cut from the negotiation", func(t *testing.T) {
-		m := run(ModeP256, ModeP256, both, nil)
-		wantCode(t, "server", m.serverErr, auction.CodeBadHandshake)
-	})
-	t.Run("cut from the negotiation and from start", func(t *testing.T) {
-		m := run(ModeP256, ModeP256, both, change(true, 0, rewriteStart(func(m *start) { m.offered = both[:1] })))
-		wantCode(t, "client", m.clientErr, auction.CodeBadSignature)
-	})
-	t.Run("each side told another mode", func(t *testing.T) {
-		m := run(better, ModeP256, both, change(true, 0, rewriteStart(func(m *start) {
-			m.offered, m.key = both[:1], freshKey(t).PublicKey().Bytes()
-		})))
-		wantCode(t, "client", m.clientErr, auction.CodeBadHandshake)
-	})
 }
 
 // Whatever bit of whatever message changes, the client has no session.
 func TestEveryBitCounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
+		mode := rapid.SampledFrom(Modes()).Draw(t, "mode")
 		toServer, n := rapid.Bool().Draw(t, "to server"), rapid.IntRange(0, 1).Draw(t, "message")
-		m := meet(clientConfig(client), serverConfig(dms), change(toServer, n, func(msg []byte) []byte {
+		m := meet(clientConfig(mode, client), serverConfig(mode, dms), change(toServer, n, func(msg []byte) []byte {
 			bit := rapid.IntRange(0, 8*len(msg)-1).Draw(t, "bit")
 			msg[bit/8] ^= 1 << (bit % 8)
 			return msg
@@ -300,12 +301,16 @@ func TestEveryBitCounts(t *testing.T) {
 // A middle that delivers what it likes of two handshakes, in any order and as
 // often as it likes, can only let one through or stop it.
 func TestAnySchedule(t *testing.T) {
-	old := meet(clientConfig(client), serverConfig(dms), nil)
-	pool := slices.Concat(old.clientWrote, old.serverWrote)
+	var pool [][]byte
+	for _, mode := range Modes() {
+		old := meet(clientConfig(mode, client), serverConfig(mode, dms), nil)
+		pool = slices.Concat(pool, old.clientWrote, old.serverWrote)
+	}
 	rapid.Check(t, func(t *rapid.T) {
+		mode := rapid.SampledFrom(Modes()).Draw(t, "mode")
 		seen := slices.Clone(pool)
 		delivered := map[bool][][]byte{}
-		m := meet(clientConfig(client), serverConfig(dms), func(toServer bool, n int, msg []byte) [][]byte {
+		m := meet(clientConfig(mode, client), serverConfig(mode, dms), func(toServer bool, n int, msg []byte) [][]byte {
 			// The last of those seen is the genuine one, and drawn half the time.
 			seen = append(seen, msg)
 			out := [][]byte{}

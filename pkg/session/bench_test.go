@@ -4,9 +4,13 @@ import "testing"
 
 // BenchmarkHandshake is both sides together, over memory.
 func BenchmarkHandshake(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		newPair(b)
+	for _, mode := range Modes() {
+		b.Run(mode, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				newPair(b, mode)
+			}
+		})
 	}
 }
 
@@ -42,7 +46,7 @@ func benchmarkFrames(b *testing.B, step func(from, to *Session, message []byte) 
 		{"server-65536", false, MaxServerPlaintext},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
-			from, to := newPair(b)
+			from, to := newPair(b, ModeP256)
 			if !bc.fromClient {
 				from, to = to, from
 			}

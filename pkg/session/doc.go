@@ -39,8 +39,13 @@
 // The HPKE private keys are made for the connection and dropped when it is set
 // up. So the long-term keys of both sides, stolen later, open no recorded
 // session, which encrypting to a static key of the DMS cannot give. A mode
-// weaker than the best that both sides know is refused by the DMS, and the
-// hello shows the client what the DMS saw as offered.
+// weaker than the best that both sides have is refused by the DMS, and the
+// hello's signature covers what the DMS saw as offered.
+//
+// In [ModeHybrid] a recording stays closed to whoever breaks P-256 one day, as a
+// quantum computer would. That is for the secret of what is said only: both
+// signatures are ECDSA, so an attacker who can forge them while the handshake
+// runs passes for either side.
 //
 // Frames of one direction open once, in order, whole, in their session; nothing
 // opens after a frame that does not. A frame of the client has one of two sizes.

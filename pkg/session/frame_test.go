@@ -11,7 +11,7 @@ import (
 )
 
 func TestFrameSizes(t *testing.T) {
-	c, s := newPair(t)
+	c, s := newPair(t, ModeP256)
 	const refused = -1
 	tests := []struct {
 		from, to *Session
@@ -78,7 +78,7 @@ func TestPadding(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			c, s := newPair(t)
+			c, s := newPair(t, ModeP256)
 			frame, err := c.sender.Seal(nil, tc.plaintext)
 			if err != nil {
 				t.Fatal(err)
@@ -104,7 +104,7 @@ func TestPadding(t *testing.T) {
 // The server's frames are bounded and not empty.
 func TestServerFrameBounds(t *testing.T) {
 	for _, n := range []int{0, MaxServerPlaintext + 1} {
-		c, s := newPair(t)
+		c, s := newPair(t, ModeP256)
 		frame, err := s.sender.Seal(nil, make([]byte, n))
 		if err != nil {
 			t.Fatal(err)
@@ -118,9 +118,9 @@ func TestServerFrameBounds(t *testing.T) {
 // this direction of this session. After any other nothing opens.
 func TestOnlyTheNextFrameOpens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		toServer := rapid.Bool().Draw(t, "to server")
-		c, s := newPair(t)
-		otherC, otherS := newPair(t)
+		mode, toServer := rapid.SampledFrom(Modes()).Draw(t, "mode"), rapid.Bool().Draw(t, "to server")
+		c, s := newPair(t, mode)
+		otherC, otherS := newPair(t, mode)
 		from, to := c, s
 		if !toServer {
 			from, to = s, c
@@ -187,7 +187,7 @@ func deliver(t *rapid.T, own, foreign [][]byte, next int) ([]byte, bool) {
 
 // The two directions do not share state: one goroutine seals while another opens.
 func TestDirectionsAreIndependent(t *testing.T) {
-	c, s := newPair(t)
+	c, s := newPair(t, ModeHybrid)
 	const rounds = 50
 	up, down := make(chan []byte, rounds), make(chan []byte, rounds)
 	seal := func(x *Session, to chan<- []byte) {

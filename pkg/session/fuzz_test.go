@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 )
 
@@ -88,7 +89,7 @@ func FuzzUnpad(f *testing.F) {
 
 // No frame opens that the other side did not seal.
 func FuzzOpen(f *testing.F) {
-	other, _ := newPair(f)
+	other, _ := newPair(f, ModeP256)
 	frame, err := other.Seal([]byte("m"))
 	if err != nil {
 		f.Fatal(err)
@@ -96,7 +97,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(frame)
 	f.Add(make([]byte, ClientFrame+Overhead))
 	f.Add(make([]byte, 1+Overhead))
-	c, s := newPair(f)
+	c, s := newPair(f, ModeP256)
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		for _, x := range []*Session{c, s} {
 			x.dead = false
@@ -108,11 +109,15 @@ func FuzzOpen(f *testing.F) {
 }
 
 func seedMessages(f *testing.F) [][]byte {
-	m := meet(clientConfig(client), serverConfig(dms), nil)
-	if m.clientErr != nil || m.serverErr != nil {
-		f.Fatalf("client %v, server %v", m.clientErr, m.serverErr)
+	var out [][]byte
+	for _, mode := range Modes() {
+		m := meet(clientConfig(mode, client), serverConfig(mode, dms), nil)
+		if m.clientErr != nil || m.serverErr != nil {
+			f.Fatalf("client %v, server %v", m.clientErr, m.serverErr)
+		}
+		out = slices.Concat(out, m.clientWrote, m.serverWrote)
 	}
-	return append(m.clientWrote, m.serverWrote...)
+	return out
 }
 
 func encoded(t testing.TB, marshal func() ([]byte, error)) []byte {

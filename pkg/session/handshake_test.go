@@ -16,7 +16,11 @@ import (
 )
 
 func TestHandshake(t *testing.T) {
-	cc, sc := clientConfig(client), serverConfig(dms)
+	everyMode(t, testHandshake)
+}
+
+func testHandshake(t *testing.T, mode string) {
+	cc, sc := clientConfig(mode, client), serverConfig(mode, dms)
 	var sawTime auction.Time
 	verify := cc.VerifyServer
 	cc.VerifyServer = func(chain [][]byte, at auction.Time) (*ecdsa.PublicKey, error) {
@@ -43,7 +47,7 @@ func TestHandshake(t *testing.T) {
 	if m.client.ID() != m.server.ID() || m.client.ID() == (ID{}) || len(m.client.ID().String()) != 32 {
 		t.Errorf("ids %v and %v", m.client.ID(), m.server.ID())
 	}
-	if m.client.Mode() != ModeP256 || m.server.Mode() != ModeP256 {
+	if m.client.Mode() != mode || m.server.Mode() != mode {
 		t.Errorf("modes %q and %q", m.client.Mode(), m.server.Mode())
 	}
 	for _, way := range []struct{ from, to *Session }{{m.client, m.server}, {m.server, m.client}} {
@@ -111,18 +115,20 @@ func TestCallbacksDecide(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			cc, sc := clientConfig(client), serverConfig(dms)
-			tc.change(&cc, &sc)
-			m := meet(cc, sc, nil)
-			if m.client != nil || m.server != nil {
-				t.Fatalf("a session came of it")
-			}
-			if tc.client != "" {
-				wantCode(t, "client", m.clientErr, tc.client)
-			}
-			if tc.server != "" {
-				wantCode(t, "server", m.serverErr, tc.server)
-			}
+			everyMode(t, func(t *testing.T, mode string) {
+				cc, sc := clientConfig(mode, client), serverConfig(mode, dms)
+				tc.change(&cc, &sc)
+				m := meet(cc, sc, nil)
+				if m.client != nil || m.server != nil {
+					t.Fatalf("a session came of it")
+				}
+				if tc.client != "" {
+					wantCode(t, "client", m.clientErr, tc.client)
+				}
+				if tc.server != "" {
+					wantCode(t, "server", m.serverErr, tc.server)
+				}
+			})
 		})
 	}
 }
@@ -155,9 +161,9 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	for name, change := range clients {
 		t.Run("client/"+name, func(t *testing.T) {
-			cc := clientConfig(client)
+			cc := clientConfig(ModeP256, client)
 			change(&cc)
-			m := meet(cc, serverConfig(dms), nil)
+			m := meet(cc, serverConfig(ModeP256, dms), nil)
 			if m.clientErr == nil || len(m.clientWrote) > 0 {
 				t.Errorf("error %v after %d messages", m.clientErr, len(m.clientWrote))
 			}
@@ -165,6 +171,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	servers := map[string]func(*ServerConfig){
 		"public mode":       func(c *ServerConfig) { c.Mode = ModePublic },
+		"mode not taken":    func(c *ServerConfig) { c.Spoken = []string{ModeHybrid} },
 		"no clock":          func(c *ServerConfig) { c.Now = nil },
 		"no authentication": func(c *ServerConfig) { c.Authenticate = nil },
 		"no ready":          func(c *ServerConfig) { c.Ready = nil },
@@ -174,18 +181,18 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	for name, change := range servers {
 		t.Run("server/"+name, func(t *testing.T) {
-			sc := serverConfig(dms)
+			sc := serverConfig(ModeP256, dms)
 			change(&sc)
-			m := meet(clientConfig(client), sc, nil)
+			m := meet(clientConfig(ModeP256, client), sc, nil)
 			if m.serverErr == nil || len(m.serverWrote) > 0 {
 				t.Errorf("error %v after %d messages", m.serverErr, len(m.serverWrote))
 			}
 		})
 	}
 	t.Run("server/ready too long", func(t *testing.T) {
-		sc := serverConfig(dms)
+		sc := serverConfig(ModeP256, dms)
 		sc.Ready = func() []byte { return make([]byte, maxReady+1) }
-		if m := meet(clientConfig(client), sc, nil); m.serverErr == nil || len(m.serverWrote) != 1 {
+		if m := meet(clientConfig(ModeP256, client), sc, nil); m.serverErr == nil || len(m.serverWrote) != 1 {
 			t.Errorf("error %v after %d messages", m.serverErr, len(m.serverWrote))
 		}
 	})
@@ -193,10 +200,14 @@ func TestConfigIsChecked(t *testing.T) {
 
 // The largest handshake that the limits allow works and fits the read limits.
 func TestLargestHandshake(t *testing.T) {
+	everyMode(t, testLargestHandshake)
+}
+
+func testLargestHandshake(t *testing.T, mode string) {
 	largest := func(p party) [][]byte {
 		return append(p.chain[:1:1], make([]byte, maxCert), make([]byte, maxCert))
 	}
-	cc, sc := clientConfig(client), serverConfig(dms)
+	cc, sc := clientConfig(mode, client), serverConfig(mode, dms)
 	cc.Chain, sc.Chain = largest(client), largest(dms)
 	cc.Token = strings.Repeat("t", maxToken)
 	sc.Ready = func() []byte { return make([]byte, maxReady) }
@@ -223,10 +234,10 @@ func TestContextEndsHandshake(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	silent := func() *end { return &end{in: make(chan []byte), out: make(chan []byte, 1)} }
-	if _, _, err := Client(ctx, silent(), clientConfig(client)); !errors.Is(err, context.Canceled) {
+	if _, _, err := Client(ctx, silent(), clientConfig(ModeP256, client)); !errors.Is(err, context.Canceled) {
 		t.Errorf("client: %v", err)
 	}
-	if _, err := Server(ctx, silent(), serverConfig(dms)); !errors.Is(err, context.Canceled) {
+	if _, err := Server(ctx, silent(), serverConfig(ModeP256, dms)); !errors.Is(err, context.Canceled) {
 		t.Errorf("server: %v", err)
 	}
 }

@@ -57,10 +57,10 @@ func certifiedKey(chain [][]byte, allowed ...party) (*ecdsa.PublicKey, error) {
 	return nil, auction.Refuse(auction.CodeBadCertificate, "not certified")
 }
 
-func clientConfig(p party) ClientConfig {
+func clientConfig(mode string, p party) ClientConfig {
 	return ClientConfig{
-		Mode:    ModeP256,
-		Offered: []string{ModeP256},
+		Mode:    mode,
+		Offered: []string{mode},
 		VerifyServer: func(chain [][]byte, _ auction.Time) (*ecdsa.PublicKey, error) {
 			return certifiedKey(chain, dms)
 		},
@@ -70,9 +70,9 @@ func clientConfig(p party) ClientConfig {
 	}
 }
 
-func serverConfig(p party) ServerConfig {
+func serverConfig(mode string, p party) ServerConfig {
 	return ServerConfig{
-		Mode:  ModeP256,
+		Mode:  mode,
 		Chain: p.chain,
 		Key:   p.key,
 		Now:   func() (auction.Time, error) { return testTime, nil },
@@ -164,15 +164,23 @@ func meet(cc ClientConfig, sc ServerConfig, mid middle) *meeting {
 	return &m
 }
 
+// everyMode runs a test in each mode.
+func everyMode(t *testing.T, test func(t *testing.T, mode string)) {
+	t.Helper()
+	for _, mode := range Modes() {
+		t.Run(mode, func(t *testing.T) { test(t, mode) })
+	}
+}
+
 // newPair returns the two sides of a good session. T is a test, a benchmark, a
 // fuzz target or a property.
 func newPair(t interface {
 	Helper()
 	Fatalf(string, ...any)
-},
+}, mode string,
 ) (c, s *Session) {
 	t.Helper()
-	m := meet(clientConfig(client), serverConfig(dms), nil)
+	m := meet(clientConfig(mode, client), serverConfig(mode, dms), nil)
 	if m.clientErr != nil || m.serverErr != nil {
 		t.Fatalf("handshake: client %v, server %v", m.clientErr, m.serverErr)
 	}

@@ -9,14 +9,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
 
-// ServerConfig is what [Server] needs. All fields but Rand are required.
+// ServerConfig is what [Server] needs. All fields but Spoken and Rand are
+// required.
 type ServerConfig struct {
-	// Mode is the mode that the connection negotiated.
+	// Mode is the mode that the connection negotiated, one of Spoken.
 	Mode string
+	// Spoken is the modes that this server takes, in any order; nil is all of
+	// [Modes].
+	Spoken []string
 	// Chain is the DMS's certificate chain in DER, leaf first: 1 to 3
 	// certificates of at most 4096 bytes.
 	Chain [][]byte
@@ -46,6 +51,9 @@ type Credentials struct {
 }
 
 func (cfg *ServerConfig) check() error {
+	if !slices.Contains(cfg.Spoken, cfg.Mode) {
+		return errors.New("mode in use is not one that this server takes")
+	}
 	if cfg.Now == nil || cfg.Authenticate == nil || cfg.Ready == nil {
 		return errors.New("no clock, authentication or ready")
 	}
@@ -63,6 +71,9 @@ func Server(ctx context.Context, conn Conn, cfg ServerConfig) (*Session, error) 
 	s, err := suiteOf(cfg.Mode)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Spoken == nil {
+		cfg.Spoken = Modes()
 	}
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -110,7 +121,7 @@ func (h *serverHandshake) start(ctx context.Context) (hpke.PublicKey, error) {
 	}
 	// Someone who cut modes out of the connection's negotiation shows here: the
 	// list in start is the client's own, and the hello's signature covers it.
-	if best(m.offered) != h.Mode {
+	if best(h.Spoken, m.offered) != h.Mode {
 		return nil, auction.Refuse(auction.CodeBadHandshake, "the connection's mode is not the best that the client offered")
 	}
 	key, err := h.suite.kem.NewPublicKey(m.key)

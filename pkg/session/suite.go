@@ -15,6 +15,9 @@ const (
 	ModePublic = "sigilo.v1.public"
 	// ModeP256 is DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-256-GCM.
 	ModeP256 = "sigilo.v1.p256"
+	// ModeHybrid is MLKEM768-P256 (ML-KEM-768 and P-256, of which either alone
+	// keeps the secret), HKDF-SHA256, AES-256-GCM.
+	ModeHybrid = "sigilo.v1.mlkem768p256"
 )
 
 // Overhead is by how many bytes a sealed frame is longer than its plaintext:
@@ -31,12 +34,13 @@ type suite struct {
 
 // suites holds the modes that have a handshake, best first.
 var suites = []suite{
+	{ModeHybrid, hpke.MLKEM768P256(), hpke.HKDFSHA256(), hpke.AES256GCM()},
 	{ModeP256, hpke.DHKEM(ecdh.P256()), hpke.HKDFSHA256(), hpke.AES256GCM()},
 }
 
-// Modes returns the modes that [Server] speaks, best first. A server must
-// choose the first of them that its client offers: Server refuses a lesser one
-// as a downgrade.
+// Modes returns all modes that have a handshake, best first. A server must
+// choose the first that it speaks and its client offers: [Server] refuses a
+// lesser one as a downgrade.
 func Modes() []string {
 	modes := make([]string, 0, len(suites))
 	for _, s := range suites {
@@ -54,10 +58,11 @@ func suiteOf(mode string) (suite, error) {
 	return suite{}, fmt.Errorf("mode %q has no handshake", mode)
 }
 
-// best returns the best mode among those offered, "" if none is known.
-func best(offered []string) string {
+// best returns the best mode among those that are both spoken and offered, "" if
+// there is none.
+func best(spoken, offered []string) string {
 	for _, s := range suites {
-		if slices.Contains(offered, s.mode) {
+		if slices.Contains(spoken, s.mode) && slices.Contains(offered, s.mode) {
 			return s.mode
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hpke"
@@ -15,15 +14,19 @@ import (
 	"flag"
 	"io"
 	"os"
+	"slices"
 	"testing"
 	"testing/cryptotest"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
 
-var update = flag.Bool("update", false, "write testdata/session.json anew")
+var update = flag.Bool("update", false, "write the vectors in testdata anew")
 
-const vectorFile = "testdata/session.json"
+// vectorFile is the one of a mode.
+func vectorFile(mode string) string {
+	return "testdata/" + map[string]string{ModeP256: "session.json", ModeHybrid: "session-mlkem768p256.json"}[mode]
+}
 
 // b64 is binary in JSON: unpadded base64url.
 type b64 []byte
@@ -74,7 +77,7 @@ type frame struct {
 }
 
 func (v *vector) recording() recording {
-	r := recording{start: v.Start, hello: v.Hello, auth: v.Auth, ready: v.Ready}
+	r := recording{kem: kemOf(v.Mode), start: v.Start, hello: v.Hello, auth: v.Auth, ready: v.Ready}
 	for _, f := range v.Up {
 		r.up = append(r.up, f.Frame)
 	}
@@ -106,7 +109,7 @@ func (v *vector) parties(t *testing.T) (c, s party) {
 func (v *vector) configs(t *testing.T) (ClientConfig, ServerConfig) {
 	t.Helper()
 	c, s := v.parties(t)
-	cc, sc := clientConfig(c), serverConfig(s)
+	cc, sc := clientConfig(v.Mode, c), serverConfig(v.Mode, s)
 	cc.Offered, cc.Token, cc.Rand = v.Offered, v.Token, bytes.NewReader(v.ClientRand)
 	cc.VerifyServer = func(chain [][]byte, _ auction.Time) (*ecdsa.PublicKey, error) { return certifiedKey(chain, s) }
 	sc.Rand, sc.Key = bytes.NewReader(v.ServerRand), rfc6979{s.key}
@@ -124,18 +127,22 @@ func (v *vector) configs(t *testing.T) (ClientConfig, ServerConfig) {
 // The recorded session still is one: each side writes and accepts the same
 // bytes, and its keys open it.
 func TestVector(t *testing.T) {
+	everyMode(t, testVector)
+}
+
+func testVector(t *testing.T, mode string) {
 	if *update {
-		writeVector(t)
+		writeVector(t, mode)
 	}
-	file, err := os.ReadFile(vectorFile)
+	file, err := os.ReadFile(vectorFile(mode))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var v vector
 	d := json.NewDecoder(bytes.NewReader(file))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&v); err != nil {
-		t.Fatal(err)
+	if err := d.Decode(&v); err != nil || v.Mode != mode {
+		t.Fatal(v.Mode, err)
 	}
 	t.Run("server", func(t *testing.T) { v.checkServer(t) })
 	t.Run("client", func(t *testing.T) { v.checkClient(t) })
@@ -181,7 +188,7 @@ func (v *vector) checkClient(t *testing.T) {
 
 func (v *vector) checkKeys(t *testing.T) {
 	key := func(serialized []byte) hpke.PrivateKey {
-		k, err := hpke.DHKEM(ecdh.P256()).NewPrivateKey(serialized)
+		k, err := kemOf(v.Mode).NewPrivateKey(serialized)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,10 +234,10 @@ func (v *vector) checkKeys(t *testing.T) {
 
 // writeVector records a session. The randomness is fixed so that it is the same
 // each time, as long as the standard library draws as it does now.
-func writeVector(t *testing.T) {
+func writeVector(t *testing.T, mode string) {
 	cryptotest.SetGlobalRandom(t, 17)
 	v := vector{
-		Mode: ModeP256, Offered: []string{ModeP256}, Time: testTime, Token: testToken, Payload: b64(testReady),
+		Mode: mode, Offered: Modes()[slices.Index(Modes(), mode):], Time: testTime, Token: testToken, Payload: b64(testReady),
 		ClientRand: make([]byte, 64), ServerRand: make([]byte, 48),
 	}
 	rand.Read(v.ClientRand)
@@ -255,20 +262,20 @@ func writeVector(t *testing.T) {
 	v.Start, v.Hello, v.Auth, v.Ready = m.clientWrote[0], m.serverWrote[0], m.clientWrote[1], m.serverWrote[1]
 	v.Up = sealAll(t, m.client, []byte("a bid"), bytes.Repeat([]byte("long "), 1000), []byte("another"))
 	v.Down = sealAll(t, m.server, []byte("a receipt"), []byte("an event"))
-	v.ClientHPKE, v.ServerHPKE = serializedKey(t, v.ClientRand[nonceSize:]), serializedKey(t, v.ServerRand[len(ID{}):])
+	v.ClientHPKE, v.ServerHPKE = v.serializedKey(t, v.ClientRand[nonceSize:]), v.serializedKey(t, v.ServerRand[len(ID{}):])
 	v.fillSecrets(t)
 	file, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(vectorFile, append(file, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(vectorFile(mode), append(file, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (v *vector) fillSecrets(t *testing.T) {
 	t.Helper()
-	key, err := hpke.DHKEM(ecdh.P256()).NewPrivateKey(v.ServerHPKE)
+	key, err := kemOf(v.Mode).NewPrivateKey(v.ServerHPKE)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,9 +291,9 @@ func (v *vector) fillSecrets(t *testing.T) {
 	v.InfoS2C = append(binding(labelS2C, v.Start, v.Hello, v.Auth), v.Exported...)
 }
 
-func serializedKey(t *testing.T, ikm []byte) []byte {
+func (v *vector) serializedKey(t *testing.T, ikm []byte) []byte {
 	t.Helper()
-	key, err := hpke.DHKEM(ecdh.P256()).DeriveKeyPair(ikm)
+	key, err := kemOf(v.Mode).DeriveKeyPair(ikm)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,18 @@
 // Checks a recorded session with another implementation of HPKE, and with
 // parsers and signature checks written from the protocol alone.
+// Then it seals as a client of its own would. Prints what it made, as JSON.
 // Usage: node check.mjs session.json
 
 import assert from 'node:assert/strict'
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import * as HPKE from 'hpke'
+import { KEM_MLKEM768_P256 } from '@panva/hpke-noble'
+
+const kems = {
+  'sigilo.v1.p256': HPKE.KEM_DHKEM_P256_HKDF_SHA256,
+  'sigilo.v1.mlkem768p256': KEM_MLKEM768_P256,
+}
 
 const v = JSON.parse(readFileSync(process.argv[2], 'utf8'))
 const bin = (text) => Buffer.from(text, 'base64url')
@@ -66,11 +73,7 @@ assert.equal(Number(r.fixed(8).readBigUInt64BE()), v.time)
 checkSignature(bin(v.server_chain[0]), bind('sigilo/hello/v1', start, hello.subarray(0, r.at)), r.prefixed(2))
 r.end()
 
-const suite = new HPKE.CipherSuite(
-  HPKE.KEM_DHKEM_P256_HKDF_SHA256,
-  HPKE.KDF_HKDF_SHA256,
-  HPKE.AEAD_AES_256_GCM,
-)
+const suite = new HPKE.CipherSuite(kems[v.mode], HPKE.KDF_HKDF_SHA256, HPKE.AEAD_AES_256_GCM)
 const client = await suite.DeriveKeyPair(bin(v.client_rand).subarray(32), true)
 const server = await suite.DeriveKeyPair(bin(v.server_rand).subarray(16), true)
 for (const [pair, publicKey, privateKey] of [
@@ -111,4 +114,13 @@ for (const { message, frame } of v.client_frames) {
 for (const { message, frame } of v.server_frames) {
   assert.deepEqual(Buffer.from(await s2c.Open(bin(frame))), bin(message))
 }
-console.log('ok')
+
+const { encapsulatedSecret, ctx } = await suite.SetupSender(server.publicKey, { info: bin(v.info_c2s) })
+const text = (bytes) => Buffer.from(bytes).toString('base64url')
+console.log(
+  JSON.stringify({
+    enc: text(encapsulatedSecret),
+    sealed: text(await ctx.Seal(Buffer.from('from elsewhere'))),
+    exported: text(await ctx.Export(Buffer.from('sigilo/s2c/v1'), 32)),
+  }),
+)
