@@ -31,6 +31,13 @@ func handshake(name string, code auction.Code, how func(*world) dialing) row {
 	}}
 }
 
+// In a start message the client's key comes after 36 bytes, and what it offers
+// after the key.
+const (
+	p256Key   = 65
+	hybridKey = 1184 + p256Key
+)
+
 // transcriptRows are handshakes whose messages are wrong.
 func transcriptRows() []row {
 	tampered := func(name string, code auction.Code, n int, change func([]byte) []byte) row {
@@ -51,7 +58,22 @@ func transcriptRows() []row {
 		tampered("message too large", auction.CodeTooLarge, 0, func(m []byte) []byte {
 			return append(m, make([]byte, session.MaxClientMessage)...)
 		}),
-		tampered("session key off the curve", auction.CodeBadHandshake, 0, func(m []byte) []byte { m[50] ^= 1; return m }),
+		tampered("session key off the curve", auction.CodeBadHandshake, 0, func(m []byte) []byte {
+			m[36+hybridKey-1] ^= 1 // the last byte of the point
+			return m
+		}),
+		handshake("best mode cut from the negotiation", auction.CodeBadHandshake, func(*world) dialing {
+			return dialing{modes: []string{session.ModeP256}, offered: session.Modes()}
+		}),
+		handshake("best mode cut from the negotiation and from start", auction.CodeBadSignature, func(*world) dialing {
+			return dialing{modes: []string{session.ModeP256}, offered: session.Modes(), tamper: func(n int, m []byte) []byte {
+				if n == 0 {
+					m = append(m[:36+p256Key:36+p256Key], byte(1+len(session.ModeP256)), byte(len(session.ModeP256)))
+					m = append(m, session.ModeP256...)
+				}
+				return m
+			}}
+		}),
 		// Here it is the client who finds out.
 		tampered("nonce changed on the way", auction.CodeBadSignature, 0, func(m []byte) []byte { m[2] ^= 1; return m }),
 		tampered("sealed part changed", auction.CodeBadHandshake, 1, func(m []byte) []byte { m[len(m)-1] ^= 1; return m }),
@@ -59,7 +81,7 @@ func transcriptRows() []row {
 			return dialing{modes: []string{"sigilo.v1.none"}}
 		}),
 		tampered("mode that the client did not offer", auction.CodeBadHandshake, 0, func(m []byte) []byte {
-			m[len(m)-1] ^= 1 // the last letter of the mode offered
+			m[36+hybridKey+1+len(session.ModeHybrid)] ^= 1 // the last letter of the mode in use
 			return m
 		}),
 		handshake("transcript signed with another key", auction.CodeBadSignature, func(w *world) dialing {

@@ -2,6 +2,7 @@ package allinone_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"encoding/base64"
@@ -211,7 +212,7 @@ func (w *world) connect(d dialing) (*rawConn, reply) {
 		return c, reply{}
 	}
 	cfg := session.ClientConfig{
-		Mode: session.ModeP256, Offered: d.offered, Token: d.token, Chain: d.chain, Key: d.key,
+		Mode: cmp.Or(ws.Subprotocol(), session.ModeHybrid), Offered: d.offered, Token: d.token, Chain: d.chain, Key: d.key,
 		VerifyServer: func(chain [][]byte, at auction.Time) (*ecdsa.PublicKey, error) {
 			cert, err := w.verifier.Verify(chain, identity.RoleDMS, at.Std())
 			if err != nil {

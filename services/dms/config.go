@@ -4,9 +4,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/ops"
+	"github.com/sigilo/sigilo/pkg/session"
 )
 
 // Config configures one replica. The replicas of a house share all of it but
@@ -26,6 +28,7 @@ type Config struct {
 	Policy        string `help:"File with the house policy to have in force." type:"path" required:""`
 	OperatorToken string `name:"operator-token" help:"File with the operator's token, for audits. Without it there are none." type:"path"`
 
+	SessionModes   []string       `name:"session-modes" help:"Modes of a session that clients may use, of sigilo.v1.mlkem768p256 and sigilo.v1.p256; the best of those that a client offers is taken. Without it, all. One alone keeps out who lacks it."`
 	SessionLife    time.Duration  `name:"session-life" help:"How long a connection lives before its client is asked to open the next one." default:"30m"`
 	MaxSessions    int            `name:"max-sessions" help:"Connections that this replica holds at once; more are turned away." default:"20000"`
 	MaxPerAddress  int            `name:"max-per-address" help:"Of these, connections from one address, those that are still shaking hands included. 0 is no limit." default:"200"`
@@ -49,6 +52,11 @@ type Config struct {
 
 // Validate refuses values that no replica could run with.
 func (c Config) Validate() error {
+	for i, mode := range c.SessionModes {
+		if !slices.Contains(session.Modes(), mode) || slices.Contains(c.SessionModes[:i], mode) {
+			return errors.New("session-modes has an unknown mode, or one twice")
+		}
+	}
 	switch {
 	case c.SessionLife < time.Minute:
 		return errors.New("session-life is at least a minute")
@@ -60,4 +68,12 @@ func (c Config) Validate() error {
 		return errors.New("drain-time is at most a minute")
 	}
 	return c.Config.Validate()
+}
+
+// modes returns the modes of a session that the replica takes, best first.
+func (c Config) modes() []string {
+	if len(c.SessionModes) == 0 {
+		return session.Modes()
+	}
+	return slices.DeleteFunc(session.Modes(), func(mode string) bool { return !slices.Contains(c.SessionModes, mode) })
 }

@@ -115,7 +115,7 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 	var ready []byte
 	setup := &setupWatch{conn: c.socket, start: time.Now()}
 	sess, err := session.Server(ctx, setup, session.ServerConfig{
-		Mode: mode, Chain: c.srv.chain, Key: c.srv.key, Now: c.srv.clock.Now,
+		Mode: mode, Spoken: c.srv.cfg.modes(), Chain: c.srv.chain, Key: c.srv.key, Now: c.srv.clock.Now,
 		Authenticate: func(ctx context.Context, cred session.Credentials) (*ecdsa.PublicKey, error) {
 			defer setup.pause()()
 			var err error

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -305,6 +306,43 @@ func TestCloseCodes(t *testing.T) {
 	for _, tt := range tests {
 		if got := wire.CloseCode(closeCode(tt.err)); got != tt.want || closeText(tt.err) != tt.text {
 			t.Errorf("%v: %d %q", tt.err, got, closeText(tt.err))
+		}
+	}
+}
+
+// The mode of a connection is the best that the replica takes and the client
+// offers, in whatever order either names them.
+func TestModeOfConnection(t *testing.T) {
+	both := []string{session.ModeP256, session.ModeHybrid}
+	for _, tc := range []struct {
+		taken, offered []string
+		want           string
+	}{
+		{nil, both, session.ModeHybrid},
+		{both, both, session.ModeHybrid},
+		{nil, []string{session.ModeP256}, session.ModeP256},
+		{[]string{session.ModeP256}, both, session.ModeP256},
+		{[]string{session.ModeHybrid}, both, session.ModeHybrid},
+		{[]string{session.ModeHybrid}, []string{session.ModeP256}, ""},
+		{[]string{session.ModeHybrid}, []string{session.ModePublic}, session.ModePublic},
+	} {
+		s := newStage(t, func(srv *server) { srv.cfg.SessionModes = tc.taken })
+		ws, _, err := websocket.Dial(t.Context(), s.url+"/ws", &websocket.DialOptions{Subprotocols: tc.offered})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ws.CloseNow()
+		if got := ws.Subprotocol(); got != tc.want {
+			t.Errorf("taken %v, offered %v: %q, want %q", tc.taken, tc.offered, got, tc.want)
+		}
+	}
+}
+
+func TestSessionModesAreChecked(t *testing.T) {
+	for _, modes := range [][]string{{"sigilo.v1.none"}, {session.ModePublic}, {session.ModeP256, session.ModeP256}} {
+		cfg := Config{SessionLife: time.Hour, MaxSessions: 1, SessionModes: modes}
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "session-modes") {
+			t.Errorf("%v: %v", modes, err)
 		}
 	}
 }

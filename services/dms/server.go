@@ -87,7 +87,7 @@ func (s *server) serveSocket(c echo.Context) error {
 		return err
 	}
 	ws, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{
-		Subprotocols: append(session.Modes(), session.ModePublic),
+		Subprotocols: append(s.cfg.modes(), session.ModePublic),
 	})
 	if err != nil {
 		s.door.leave(conn)
