@@ -10,6 +10,7 @@ import (
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/client"
+	"github.com/sigilo/sigilo/pkg/session"
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
@@ -71,9 +72,11 @@ func (a *app) client(ctx context.Context) (*client.Client, error) {
 
 // open makes the client of a profile.
 func (a *app) open(p *client.Profile) error {
-	c, err := client.New(p, client.Options{
-		AllowInsecure: a.Insecure, OnMessages: a.onMail,
-	})
+	options := client.Options{AllowInsecure: a.Insecure, OnMessages: a.onMail}
+	if a.Quantum {
+		options.Modes = []string{session.ModeHybrid}
+	}
+	c, err := client.New(p, options)
 	if auction.CodeOf(err) == auction.CodeNotAllowed {
 		return local("%w (--insecure allows it)", err)
 	}

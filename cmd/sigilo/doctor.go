@@ -100,7 +100,11 @@ func (e *examination) probe(name string, p client.Probe, fix string) {
 		e.fail(name, fmt.Errorf("%s: %w", p.Part, p.Err), fix)
 		return
 	}
-	e.ok(name, "%s answered in %v", p.Part, p.RoundTrip.Round(time.Millisecond/10))
+	in := ""
+	if p.Mode != "" {
+		in = " in " + p.Mode
+	}
+	e.ok(name, "%s answered in %v%s", p.Part, p.RoundTrip.Round(time.Millisecond/10), in)
 }
 
 // profile looks at the files: whose they are, who may read them, what they pin.

@@ -51,6 +51,7 @@ type globals struct {
 	Profile  string        `help:"Directory with your keys." env:"SIGILO_PROFILE" default:"${profile}" placeholder:"DIR"`
 	JSON     bool          `name:"json" help:"Print JSON for programs."`
 	Insecure bool          `help:"Allow connections without TLS beyond this machine. Others can then see and change what they carry."`
+	Quantum  bool          `name:"require-post-quantum" help:"Talk to the house only in a session that a quantum computer of later days cannot open from a recording. It is taken anyway where the house has it."`
 	Timeout  time.Duration `help:"How long to wait for the house; watch and shell wait as long as you do." default:"30s"`
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/evidence"
 	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/session"
 	"github.com/sigilo/sigilo/pkg/tsp"
 	"github.com/sigilo/sigilo/pkg/wire"
 )
@@ -21,6 +22,7 @@ type Options struct {
 	HTTP          *http.Client // nil means one with sensible limits; redirects are not followed whatever it says
 	Log           *slog.Logger // nil discards
 	AllowInsecure bool         // plain http and ws beyond this machine
+	Modes         []string     // of a session that are offered, of session.Modes; nil means all
 
 	// OnReceive, if set, sees every byte that the client received, decrypted:
 	// messages of the session and bodies of HTTP answers. It is called
@@ -111,6 +113,9 @@ func New(profile *Profile, options Options) (*Client, error) {
 	direct := *options.HTTP
 	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	options.HTTP = &direct
+	if options.Modes == nil {
+		options.Modes = session.Modes()
+	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}

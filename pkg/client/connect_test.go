@@ -13,6 +13,7 @@ import (
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/client"
+	"github.com/sigilo/sigilo/pkg/session"
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
@@ -159,5 +160,39 @@ func TestNoRedirects(t *testing.T) {
 	}
 	if asked.Load() != 2 || strayed.Load() != 0 {
 		t.Fatalf("%d requests, %d of them redirected", asked.Load(), strayed.Load())
+	}
+}
+
+// A client takes the best mode that the house has, unless it may not use that.
+func TestModeOfSession(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		house, may []string
+		want       string
+		code       auction.Code
+	}{
+		{"both have all", session.Modes(), nil, session.ModeHybrid, ""},
+		{"house without the hybrid", []string{session.ModeP256}, nil, session.ModeP256, ""},
+		{"client without the hybrid", session.Modes(), []string{session.ModeP256}, session.ModeP256, ""},
+		{"hybrid demanded", session.Modes(), []string{session.ModeHybrid}, session.ModeHybrid, ""},
+		{"hybrid demanded of a house without", []string{session.ModeP256}, []string{session.ModeHybrid}, "", auction.CodeBadHandshake},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLiar(t)
+			l.modes = tc.house
+			p := enrolAt(t, l)
+			p.Close()
+			c := must(client.New(must(client.OpenProfile(p.dir))(t), client.Options{Modes: tc.may}))(t)
+			t.Cleanup(c.Close)
+			_, err := c.Items(within(t))
+			if tc.code != "" {
+				wantCode(t, err, tc.code)
+				return
+			}
+			check(t, err)
+			if got := c.ProbeReplicas(within(t))[0]; got.Err != nil || got.Mode != tc.want {
+				t.Errorf("probe %+v", got)
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -42,6 +43,12 @@ type liar struct {
 	// onConnect, if set, is told of each session.
 	onConnect func(*tapped)
 
+	// modes are those of a session that it has.
+	modes []string
+
+	// random, if set, gives what a session's id and HPKE key are made of.
+	random func() io.Reader
+
 	// drift is how far the liar's time is from the house's.
 	drift time.Duration
 
@@ -55,6 +62,7 @@ func newLiar(t *testing.T) *liar {
 	keys := filepath.Dir(theHouse.Ready.RootCertificate)
 	l := &liar{
 		t:     t,
+		modes: session.Modes(),
 		chain: must(identity.LoadChain(filepath.Join(keys, "dms.pem")))(t),
 		key:   must(identity.LoadKey(filepath.Join(keys, "dms.key")))(t),
 	}
@@ -93,7 +101,7 @@ type tapped struct {
 }
 
 func (l *liar) serve(w http.ResponseWriter, r *http.Request) {
-	down, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: session.Modes()})
+	down, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: l.modes})
 	if err != nil {
 		return
 	}
@@ -105,8 +113,13 @@ func (l *liar) serve(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	tap := &tapped{down: frames{down}}
 	var credentials session.Credentials
+	var random io.Reader
+	if l.random != nil {
+		random = l.random()
+	}
 	tap.client, err = session.Server(ctx, tap.down, session.ServerConfig{
-		Mode: down.Subprotocol(), Chain: l.chain, Key: l.key,
+		Rand: random,
+		Mode: down.Subprotocol(), Spoken: l.modes, Chain: l.chain, Key: l.key,
 		Now: func() (auction.Time, error) { return auction.TimeOf(time.Now().Add(ahead + l.drift)), nil },
 		Authenticate: func(_ context.Context, c session.Credentials) (*ecdsa.PublicKey, error) {
 			credentials = c

@@ -58,15 +58,19 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 		return nil, err
 	}
 	ws, _, err := websocket.Dial(ctx, strings.TrimSuffix(url, "/")+"/ws", &websocket.DialOptions{
-		Subprotocols: session.Modes(), HTTPClient: c.options.HTTP,
+		Subprotocols: c.options.Modes, HTTPClient: c.options.HTTP,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reach the house: %w", err)
 	}
+	if ws.Subprotocol() == "" {
+		ws.CloseNow()
+		return nil, auction.Refuse(auction.CodeBadHandshake, "the house has no mode of a session that this client may use")
+	}
 	ws.SetReadLimit(session.MaxServerMessage)
 	var hello auction.Time
 	sess, first, err := session.Client(ctx, socket{ws}, session.ClientConfig{
-		Mode: ws.Subprotocol(), Offered: session.Modes(), Token: token, Chain: chain, Key: c.profile.key,
+		Mode: ws.Subprotocol(), Offered: c.options.Modes, Token: token, Chain: chain, Key: c.profile.key,
 		VerifyServer: func(chain [][]byte, at auction.Time) (*ecdsa.PublicKey, error) {
 			hello = at
 			return c.verifyServer(chain, at)

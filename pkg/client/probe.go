@@ -14,6 +14,7 @@ import (
 // Probe is how one part of the house answered when it was asked just now.
 type Probe struct {
 	Part      string        // a URL, of a time authority also its name
+	Mode      string        // of the session with a replica, "" of others
 	RoundTrip time.Duration // of a question and its answer
 	Time      auction.Time  // of a time authority: what it stamped
 	Err       error         // nil if the part works
@@ -93,11 +94,13 @@ func (c *Client) ProbeReplicas(ctx context.Context) []Probe {
 	out := make([]Probe, len(c.profile.house.DMS))
 	for i, url := range c.profile.house.DMS {
 		start := time.Now()
+		out[i].Part = url
 		l, err := c.dial(ctx, url)
 		if err == nil {
+			out[i].Mode = l.session.Mode()
 			l.ws.CloseNow()
 		}
-		out[i] = Probe{Part: url, RoundTrip: time.Since(start), Err: err}
+		out[i].RoundTrip, out[i].Err = time.Since(start), err
 	}
 	return out
 }
