@@ -54,7 +54,7 @@ func Bid(ctx context.Context, cfg BidConfig) (Result, error) {
 		return Result{}, err
 	}
 	defer os.RemoveAll(dir)
-	h, err := startHouse(ctx, cfg, dir)
+	h, err := startHouse(ctx, houseConfig{dms: cfg.DMS, redisURL: cfg.RedisURL}, dir)
 	if err != nil {
 		return Result{}, err
 	}

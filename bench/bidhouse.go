@@ -37,8 +37,14 @@ type ownHouse struct {
 	group  *errgroup.Group // of the CA and the time authority
 }
 
+// houseConfig is what differs between the houses of benchmarks.
+type houseConfig struct {
+	dms      []string // command line of a process that calls [RunDMS]
+	redisURL string   // "" starts a redis-server
+}
+
 // startHouse starts all of a house, with its files in dir.
-func startHouse(ctx context.Context, cfg BidConfig, dir string) (*ownHouse, error) {
+func startHouse(ctx context.Context, cfg houseConfig, dir string) (*ownHouse, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	h := &ownHouse{cancel: cancel}
 	h.group, ctx = errgroup.WithContext(ctx)
@@ -49,7 +55,7 @@ func startHouse(ctx context.Context, cfg BidConfig, dir string) (*ownHouse, erro
 	return h, nil
 }
 
-func (h *ownHouse) start(ctx context.Context, cfg BidConfig, dir string) error {
+func (h *ownHouse) start(ctx context.Context, cfg houseConfig, dir string) error {
 	keys := filepath.Join(dir, "keys")
 	err := ca.Bootstrap(keys, ca.BootstrapConfig{House: bidHouse, Authorities: []string{bidAuthority}, Now: time.Now()})
 	if err != nil {
@@ -63,7 +69,7 @@ func (h *ownHouse) start(ctx context.Context, cfg BidConfig, dir string) error {
 	if h.stamper, err = newBenchStamper(filepath.Join(keys, key), filepath.Join(keys, certificate)); err != nil {
 		return err
 	}
-	redisURL := cfg.RedisURL
+	redisURL := cfg.redisURL
 	if redisURL == "" {
 		if h.redis, err = localredis.Standalone(dir); err != nil {
 			return err
@@ -78,7 +84,7 @@ func (h *ownHouse) start(ctx context.Context, cfg BidConfig, dir string) error {
 	if err != nil {
 		return err
 	}
-	h.dms, err = startDMS(ctx, cfg.DMS, childConfig{House: bidHouse, Keys: keys, RedisURL: redisURL, CA: authority, TSA: tsa})
+	h.dms, err = startDMS(ctx, cfg.dms, childConfig{House: bidHouse, Keys: keys, RedisURL: redisURL, CA: authority, TSA: tsa})
 	if err != nil {
 		return err
 	}

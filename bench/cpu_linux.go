@@ -61,3 +61,18 @@ func cpuOf(pid int) (time.Duration, error) {
 	}
 	return ticks * clockTick, nil
 }
+
+// memoryOf returns the bytes of memory that another process holds (its resident
+// set, proc_pid_statm(5)).
+func memoryOf(pid int) (uint64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(data)
+	if len(fields) < 2 {
+		return 0, errors.New("read process memory: fields are missing")
+	}
+	pages, err := strconv.ParseUint(string(fields[1]), 10, 64)
+	return pages * uint64(os.Getpagesize()), err
+}

@@ -140,7 +140,7 @@ func (t *traffic) bid(m *member, due time.Time, sum *tally) string {
 	t.metrics.inFlight.Inc()
 	defer t.metrics.inFlight.Dec()
 	l := t.lots[m.turn()%len(t.lots)]
-	done, err := t.place(ctx, m, l)
+	done, err := t.place(ctx, m, l, l.next())
 	if err != nil {
 		t.refused(ctx, m, l, err)
 		return t.note(sum, resultOf(err))
@@ -164,11 +164,11 @@ func (t *traffic) note(sum *tally, result string) string {
 	return result
 }
 
-// place bids the next amount in a lot.
-func (t *traffic) place(ctx context.Context, m *member, l *lot) (placed, error) {
+// place bids an amount in a lot.
+func (t *traffic) place(ctx context.Context, m *member, l *lot, amount auction.Amount) (placed, error) {
 	jws, err := m.sign(wire.Command{
 		Kind: auction.KindBid, Auction: l.id, Pseudonym: auction.Pseudonym(uuid.NewString()),
-		Head: l.head(), Amount: l.next(), Currency: currency, TermsHash: l.terms,
+		Head: l.head(), Amount: amount, Currency: currency, TermsHash: l.terms,
 	})
 	if err != nil {
 		return placed{}, err

@@ -15,9 +15,10 @@ import (
 
 // benchCmd holds the benchmarks: sigilo bench NAME.
 type benchCmd struct {
-	Load benchLoadCmd `cmd:"" help:"Put a house of your own under load."`
-	Bid  benchBidCmd  `cmd:"" help:"Measure what a bid costs the DMS, against the floor of its cryptography."`
-	DMS  benchDMSCmd  `cmd:"" name:"dms" hidden:"" help:"The replica of bench bid, in a process of its own."`
+	Load   benchLoadCmd   `cmd:"" help:"Put a house of your own under load."`
+	Bid    benchBidCmd    `cmd:"" help:"Measure what a bid costs the DMS, against the floor of its cryptography."`
+	Fanout benchFanoutCmd `cmd:"" help:"Measure what an event costs the DMS for each of many spectators."`
+	DMS    benchDMSCmd    `cmd:"" name:"dms" hidden:"" help:"The replica of the other benchmarks, in a process of its own."`
 }
 
 type benchBidCmd struct {
@@ -52,7 +53,7 @@ func (c *benchBidCmd) Run(ctx context.Context, a *app) error {
 
 type benchDMSCmd struct{}
 
-// Run runs a replica that bench bid asks about itself.
+// Run runs a replica that another benchmark asks about itself.
 func (benchDMSCmd) Run(ctx context.Context, a *app) error { return bench.RunDMS(ctx, a.in, a.out) }
 
 type benchLoadCmd struct {
