@@ -16,8 +16,8 @@ var ErrSlow = errors.New("the client reads more slowly than messages come")
 const keptCapacity = 64
 
 // Queue is what one client has still to be sent, answers and events alike, in
-// one order. All methods are safe for concurrent use, but Next is for one
-// goroutine: the connection's writer.
+// one order. It is emptied by one goroutine that calls Next, or by a [Pump]. All
+// other methods are safe for concurrent use.
 type Queue struct {
 	maxMessages int
 	maxBytes    int
@@ -25,10 +25,15 @@ type Queue struct {
 
 	mu      sync.Mutex
 	items   [][]byte
-	taken   [][]byte // what Next returned last, to be used again
+	taken   [][]byte // what take returned last, to be used again
 	bytes   int      // in items
 	err     error    // why it is closed, nil while open
 	waiting []chan<- struct{}
+
+	// Of a queue that a pump empties; the first two do not change once set.
+	lane   *lane
+	outlet Outlet
+	listed bool // the lane knows that there is something, or is busy with it
 }
 
 // NewQueue returns a queue of at most that many messages and bytes. History is
@@ -151,7 +156,18 @@ func (q *Queue) roomy() bool {
 func (q *Queue) add(size int, msgs ...[]byte) {
 	q.items, q.bytes = append(q.items, msgs...), size
 	if len(msgs) > 0 {
+		q.signal()
+	}
+}
+
+// signal says to who empties the queue that there is something.
+func (q *Queue) signal() {
+	switch {
+	case q.lane == nil:
 		notify(q.ready)
+	case !q.listed:
+		q.listed = true
+		q.lane.list(q)
 	}
 }
 
@@ -160,7 +176,7 @@ func (q *Queue) close(err error) {
 		return
 	}
 	q.err = err
-	notify(q.ready)
+	q.signal()
 	q.wakeWaiting()
 }
 

@@ -160,7 +160,7 @@ func (h *benchHouse) serve(root, ca []byte, signer *evidence.LogSigner) {
 	h.must(err)
 	h.b.Cleanup(func() { h.must(st.Stop()) })
 	srv.use(st, registry)
-	h.b.Cleanup(srv.hub.Close)
+	h.b.Cleanup(srv.stop)
 	h.srv = srv
 }
 

@@ -51,6 +51,8 @@ type conn struct {
 	queue   *broadcast.Queue
 	limiter *rate.Limiter
 	byes    chan wire.Reason // asks the timer to say goodbye
+	ended   chan error       // why the connection ends, for the timer; the first reason counts
+	tasks   sync.WaitGroup   // all goroutines but that of the timer
 
 	follows    map[auction.LogID]func() // owned by the reader: ends each follow
 	maxFollows int
@@ -59,7 +61,7 @@ type conn struct {
 func (s *server) newConn() *conn {
 	return &conn{
 		srv: s, queue: broadcast.NewQueue(queueMessages, queueBytes), limiter: rate.NewLimiter(requestRate, requestBurst),
-		byes: make(chan wire.Reason, 1), follows: make(map[auction.LogID]func()), maxFollows: maxFollows,
+		byes: make(chan wire.Reason, 1), ended: make(chan error, 1), follows: make(map[auction.LogID]func()), maxFollows: maxFollows,
 	}
 }
 
@@ -71,7 +73,7 @@ func (c *conn) spectate() {
 }
 
 // serve runs one connection from handshake to end.
-func (c *conn) serve(ws *websocket.Conn) {
+func (c *conn) serve(ws *websocket.Conn, plain *plainConn) {
 	defer ws.CloseNow()
 	// A defect that one client finds must not end the connections of all.
 	defer func() {
@@ -90,7 +92,7 @@ func (c *conn) serve(ws *websocket.Conn) {
 	mode := ws.Subprotocol()
 	metrics.sessions.WithLabelValues(mode).Inc()
 	defer metrics.sessions.WithLabelValues(mode).Dec()
-	c.run()
+	c.run(plain)
 }
 
 var errMode = auction.Refuse(auction.CodeBadHandshake, "none of the modes that the client offers is spoken here")
@@ -166,24 +168,32 @@ func closeText(err error) string {
 // run reads, writes and watches the time until one of them ends, and tells the
 // client why. Until then nothing may cut off a call on the socket, which would
 // end it without a word: such calls have the server's context, not ctx.
-func (c *conn) run() {
+func (c *conn) run(plain *plainConn) {
 	ctx, cancel := context.WithCancel(c.srv.ctx)
 	defer cancel()
-	ended := make(chan error, 3)
-	var tasks sync.WaitGroup
-	for _, task := range []func(context.Context) error{c.read, c.write, c.watchTime} {
-		tasks.Go(func() { ended <- task(ctx) })
-	}
-	if c.party != nil {
-		tasks.Go(func() { c.srv.mail.open(ctx, c) })
+	c.tasks.Go(func() { c.end(c.read(ctx)) })
+	if c.session == nil {
+		c.srv.pump.Attach(c.queue, outlet{c, plain})
+	} else {
+		c.tasks.Go(func() { c.end(c.write(ctx)) })
+		c.tasks.Go(func() { c.srv.mail.open(ctx, c) })
 		defer c.srv.mail.close(c)
 	}
-	err := <-ended
+	err := c.watchTime(ctx)
+	c.queue.Close(err)
 	c.socket.ws.Close(closeCode(err), closeText(err))
 	cancel()
-	tasks.Wait()
+	c.tasks.Wait()
 	for _, stop := range c.follows {
 		stop()
+	}
+}
+
+// end ends the connection for the first reason that it is given.
+func (c *conn) end(err error) {
+	select {
+	case c.ended <- err:
+	default:
 	}
 }
 
@@ -213,22 +223,30 @@ func (c *conn) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		n := 0
-		frame = frame[:0]
-		for _, m := range messages {
-			if n == wire.MaxFrameMessages || len(frame)+len(m) > wire.MaxServerFrame {
-				if err := c.send(frame); err != nil {
-					return err
-				}
-				frame, n = frame[:0], 0
+		for len(messages) > 0 {
+			n, _ := portion(messages)
+			frame = frame[:0]
+			for _, m := range messages[:n] {
+				frame = append(frame, m...)
 			}
-			frame = append(frame, m...)
-			n++
-		}
-		if err := c.send(frame); err != nil {
-			return err
+			if err := c.send(frame); err != nil {
+				return err
+			}
+			messages = messages[n:]
 		}
 	}
+}
+
+// portion returns how many of the messages go into one frame, and their bytes.
+func portion(messages [][]byte) (n, size int) {
+	for n < len(messages) && n < wire.MaxFrameMessages {
+		if n > 0 && size+len(messages[n]) > wire.MaxServerFrame {
+			break
+		}
+		size += len(messages[n])
+		n++
+	}
+	return n, size
 }
 
 func (c *conn) send(frame []byte) error {
@@ -243,7 +261,8 @@ func (c *conn) send(frame []byte) error {
 }
 
 // watchTime pings, and says goodbye when the connection has lived long enough,
-// when its token ends, or when it is told to.
+// when its token ends, or when it is told to. It returns why the connection
+// ends.
 func (c *conn) watchTime(ctx context.Context) error {
 	life := c.srv.cfg.SessionLife
 	life -= rand.N(life / 10) // spread, so that not all come back at once
@@ -255,6 +274,8 @@ func (c *conn) watchTime(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case err := <-c.ended:
+			return err
 		case <-age.C:
 			return c.sayBye(ctx, wire.ReasonAge)
 		case reason := <-c.byes:
@@ -263,13 +284,18 @@ func (c *conn) watchTime(ctx context.Context) error {
 			if c.tokenEnds() {
 				return c.sayBye(ctx, wire.ReasonToken)
 			}
-			pingCtx, cancel := context.WithTimeout(c.srv.ctx, writeTimeout)
-			err := c.socket.ws.Ping(pingCtx)
-			cancel()
-			if err != nil {
-				return err
-			}
+			c.tasks.Go(c.ping)
 		}
+	}
+}
+
+// ping ends the connection unless the client answers. It takes a goroutine of
+// its own for as long as that takes, and not for longer.
+func (c *conn) ping() {
+	ctx, cancel := context.WithTimeout(c.srv.ctx, writeTimeout)
+	defer cancel()
+	if err := c.socket.ws.Ping(ctx); err != nil {
+		c.end(err)
 	}
 }
 
@@ -296,6 +322,8 @@ func (c *conn) sayBye(ctx context.Context, reason wire.Reason) error {
 	}
 	select {
 	case <-ctx.Done():
+	case err := <-c.ended:
+		return err
 	case <-time.After(c.srv.byeAfter):
 	}
 	return errBye

@@ -71,7 +71,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer st.Stop()
 	s.use(st, registry)
-	defer s.hub.Close()
+	defer s.stop()
 	return ops.Serve(ctx, ops.Server{
 		Config: cfg.Config, Handler: s.handler(keys.operator), Registry: registry, Log: log,
 		Ready: s.ready, Drain: s.drain, Background: func(ctx context.Context) error { return s.background(ctx, keys) },
@@ -205,6 +205,13 @@ func (s *server) use(st state, registry prometheus.Registerer) {
 	s.hub = broadcast.New(broadcast.Options{
 		Reader: st, Feed: st, Encode: wire.EventMessage, Log: s.log, Registerer: registry,
 	})
+	s.pump = broadcast.NewPump()
+}
+
+// stop ends what use began. The connections have ended before.
+func (s *server) stop() {
+	s.hub.Close()
+	s.pump.Close()
 }
 
 // background is what a replica does between requests.

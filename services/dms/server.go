@@ -42,6 +42,7 @@ type server struct {
 	checker     *accept.Checker
 	heads       *heads
 	hub         *broadcast.Hub
+	pump        *broadcast.Pump // of the spectators
 	mail        *mail
 	chain       [][]byte
 	key         *ecdsa.PrivateKey
@@ -86,7 +87,8 @@ func (s *server) serveSocket(c echo.Context) error {
 	if err := s.door.enter(conn, c.RealIP()); err != nil {
 		return err
 	}
-	ws, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{
+	up := newUpgrade(c.Response(), c.Request())
+	ws, err := websocket.Accept(up, c.Request(), &websocket.AcceptOptions{
 		Subprotocols: append(s.cfg.modes(), session.ModePublic),
 	})
 	if err != nil {
@@ -95,7 +97,7 @@ func (s *server) serveSocket(c echo.Context) error {
 	}
 	go func() {
 		defer s.door.leave(conn)
-		conn.serve(ws)
+		conn.serve(ws, up.conn)
 	}()
 	return nil
 }

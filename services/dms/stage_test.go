@@ -59,7 +59,7 @@ func newStage(t *testing.T, change func(*server)) *stage {
 		srv.cancel()
 		srv.door.close()
 		srv.door.wait()
-		srv.hub.Close()
+		srv.stop()
 		web.Close()
 	})
 	return &stage{Scene: auctiontest.NewScene(t, t.Name(), memory, clock), t: t, srv: srv, url: web.URL}
