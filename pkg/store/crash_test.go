@@ -15,64 +15,17 @@ import (
 // again what they do not know the result of: nothing that has a receipt is lost,
 // nothing is there twice.
 func TestKilledRedisLosesNothing(t *testing.T) {
-	const bidders, bids, kills = 4, 100, 3
+	const kills = 3
 	server := storetest.StartRedis(t)
 	clock := auctiontest.NewClock()
 	replicas := []auctiontest.Backend{open(t, server.URL(), clock.Now), open(t, server.URL(), clock.Now)}
-	s := auctiontest.NewScene(t, t.Name(), replicas[0], clock)
-	answered := make(chan struct{}, bidders*bids)
-	var running sync.WaitGroup
-	logs := make([][]auction.Entry, bidders)
-	ids := make([]auction.ID, bidders)
-	for i := range bidders {
-		ids[i] = s.Listed("seller", s.Terms())
-		commands := make([]auction.Command, bids)
-		for j := range commands {
-			commands[j] = s.Bid(ids[i], "bidder", auction.Amount(1000+50*j))
-		}
-		running.Go(func() {
-			for j, c := range commands {
-				a, err := sendUntilKnown(t.Context(), replicas[(i+j)%2], c)
-				if err != nil {
-					t.Errorf("bid %d: %v", j, err)
-					return
-				}
-				logs[i] = append(logs[i], a.Entry)
-				answered <- struct{}{}
-			}
-		})
-	}
-	ended := make(chan struct{})
-	go func() {
-		running.Wait()
-		close(ended)
-	}()
+	load := startLoad(t, auctiontest.NewScene(t, t.Name(), replicas[0], clock), replicas)
 	for range kills {
-		for range bidders * bids / (kills + 1) {
-			select {
-			case <-answered:
-			case <-ended: // early, as a bidder failed
-			}
-		}
+		load.await(load.total / (kills + 1))
 		server.Kill()
 		server.Restart()
 	}
-	<-ended
-	if t.Failed() {
-		return
-	}
-	s.CheckLogs()
-	for i, id := range ids {
-		log := s.Log(auction.LogID(id))
-		if len(log) != bids+1 {
-			t.Fatalf("%d entries, want the listing and %d bids", len(log), bids)
-		}
-		for j, e := range logs[i] {
-			if e.Seq != uint64(j+2) || e.Leaf() != log[j+1].Leaf() {
-				t.Fatalf("bid %d has a receipt for an entry that is not in the log", j)
-			}
-		}
-	}
+	load.check()
 }
 
 func sendUntilKnown(ctx context.Context, b auctiontest.Backend, c auction.Command) (auction.Answer, error) {

@@ -36,24 +36,24 @@ func FuzzSplitAnswer(f *testing.F) {
 }
 
 func TestFullQueue(t *testing.T) {
-	s := &Store{queue: make(chan *call), ctx: context.Background()} // nobody takes from it
-	if err := s.submit(t.Context(), new(call)); auction.CodeOf(err) != auction.CodeOverloaded {
+	l := &line{queue: make(chan *call)} // nobody takes from it
+	if err := l.submit(t.Context(), new(call)); auction.CodeOf(err) != auction.CodeOverloaded {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestCallerGivesUp(t *testing.T) {
-	s := &Store{queue: make(chan *call, 1), ctx: context.Background(), stopped: make(chan struct{})}
+	l := &line{queue: make(chan *call, 1), stopped: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	c := new(call)
-	if err := s.submit(ctx, c); auction.CodeOf(err) != auction.CodeUnavailable || !c.taken.Load() {
+	if err := l.submit(ctx, c); auction.CodeOf(err) != auction.CodeUnavailable || !c.taken.Load() {
 		t.Errorf("a call that no writer took: got %v", err)
 	}
-	<-s.queue
+	<-l.queue
 	c = new(call)
 	c.taken.Store(true)
-	if err := s.submit(ctx, c); auction.CodeOf(err) != auction.CodeUnknownResult {
+	if err := l.submit(ctx, c); auction.CodeOf(err) != auction.CodeUnknownResult {
 		t.Errorf("a call that a writer took: got %v", err)
 	}
 }

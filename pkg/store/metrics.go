@@ -19,8 +19,9 @@ type metrics struct {
 	changed prometheus.Counter
 }
 
-// newMetrics registers the measures of writers that are fed from queue.
-func newMetrics(reg prometheus.Registerer, queue <-chan *call) *metrics {
+// newMetrics registers the measures of writers. waiting counts the calls that
+// wait for one of them.
+func newMetrics(reg prometheus.Registerer, waiting func() int) *metrics {
 	m := &metrics{
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "sigilo_store_seconds",
@@ -56,16 +57,16 @@ func newMetrics(reg prometheus.Registerer, queue <-chan *call) *metrics {
 		Name: "sigilo_history_changed_total",
 		Help: "Times that a log was found to be another than the one that was read before.",
 	})
-	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	queue := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sigilo_store_queue",
 		Help: "Scripts that wait for a writer.",
-	}, func() float64 { return float64(len(queue)) })
+	}, func() float64 { return float64(waiting()) })
 	capacity := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sigilo_store_queue_limit",
-		Help: "Scripts that may wait; more are refused as overloaded.",
+		Help: "Scripts that may wait for one primary; more are refused as overloaded.",
 	})
 	capacity.Set(maxQueue)
-	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, waiting, capacity)
+	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, queue, capacity)
 	for _, outcome := range []string{auction.Sold, auction.Unsold} {
 		m.closes.WithLabelValues(outcome) // seen from the start
 	}

@@ -47,10 +47,9 @@ func (s *Store) noteMine(ctx context.Context, p auction.Participant, id auction.
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	_, err = s.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	err = s.client.durably(ctx, mineKey(p), func(pipe redis.Pipeliner) {
 		pipe.ZAdd(ctx, mineKey(p), redis.Z{Score: float64(now), Member: string(id)})
 		pipe.ZRemRangeByRank(ctx, mineKey(p), 0, -maxMine-1)
-		return nil
 	})
 	if err != nil {
 		return s.failed(ctx, "note a participant's auction", err)

@@ -109,11 +109,17 @@ func (s *Store) Entries(ctx context.Context, log auction.LogID, from uint64, lim
 	return entries, nil
 }
 
-// page reads at most limit entries of a stream from the given number on.
+// page reads at most limit entries of a stream from the given number on. They
+// are durable.
 func (s *Store) page(ctx context.Context, log auction.LogID, from uint64, limit int) ([]stored, error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	messages, err := s.client.XRangeN(bounded, s.keys(log).log, entryID(from), "+", int64(limit)).Result()
+	key := s.keys(log).log
+	var messages []redis.XMessage
+	err := s.client.read(bounded, key, func(c redis.Cmdable) (news bool, err error) {
+		messages, err = c.XRangeN(bounded, key, entryID(from), "+", int64(limit)).Result()
+		return len(messages) > 0 && from+uint64(len(messages)) > s.views.get(log).chain().Size()+1, err
+	})
 	if err != nil {
 		return nil, s.failed(ctx, "read log", err)
 	}
@@ -198,8 +204,12 @@ func ids(members []string) []auction.ID {
 func (s *Store) Disclosures(ctx context.Context, id auction.ID) (seller, winner *auction.Disclosure, err error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	values, err := s.client.HMGet(bounded, s.keys(auction.LogID(id)).mail,
-		auction.SideSeller.String(), auction.SideWinner.String()).Result()
+	var values []any
+	mail := s.keys(auction.LogID(id)).mail
+	err = s.client.read(bounded, mail, func(c redis.Cmdable) (news bool, err error) {
+		values, err = c.HMGet(bounded, mail, auction.SideSeller.String(), auction.SideWinner.String()).Result()
+		return true, err
+	})
 	if err != nil {
 		return nil, nil, s.failed(ctx, "read disclosures", err)
 	}
@@ -222,7 +232,9 @@ func (s *Store) Disclosures(ctx context.Context, id auction.ID) (seller, winner 
 func (s *Store) Acknowledge(ctx context.Context, id auction.ID, p auction.Participant, m auction.MessageKind) error {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	if err := s.client.HSet(bounded, s.keys(auction.LogID(id)).mail, receivedField(p, m), "1").Err(); err != nil {
+	mail := s.keys(auction.LogID(id)).mail
+	err := s.client.durably(bounded, mail, func(pipe redis.Pipeliner) { pipe.HSet(bounded, mail, receivedField(p, m), "1") })
+	if err != nil {
 		return s.failed(ctx, "acknowledge message", err)
 	}
 	return nil

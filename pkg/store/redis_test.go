@@ -99,6 +99,11 @@ func TestOpenChecksRedis(t *testing.T) {
 	if err := try(server.URL(), "demo"); err != nil || !strings.Contains(logged.String(), "may lose the latest entries") {
 		t.Errorf("a Redis that syncs once a second: %v, logged %q", err, logged.String())
 	}
+	set("appendonly", "no")
+	if err := try(server.URL(), "demo"); err == nil || !strings.Contains(err.Error(), "appendonly") {
+		t.Errorf("a Redis that keeps nothing: %v", err)
+	}
+	set("appendonly", "yes")
 	set("maxmemory-policy", "allkeys-lru")
 	if err := try(server.URL(), "demo"); err == nil || !strings.Contains(err.Error(), "noeviction") {
 		t.Errorf("a Redis that evicts: %v", err)

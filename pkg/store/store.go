@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
@@ -24,7 +22,11 @@ const readTimeout = 2 * time.Second
 
 // Options say where the state is and what the store works with.
 type Options struct {
-	URL        string // redis://[user:password@]host:port[/db], or rediss: or unix:
+	// URL is one of redis://[user:password@]host:port[/db],
+	// redis+sentinel://[user:password@]host:port,.../primary[/db] with the addresses
+	// of Sentinels, or redis+cluster://[user:password@]host:port,...; rediss means
+	// TLS in each of them.
+	URL        string
 	House      string // the house's id, which must pass auction.IsName
 	Clock      auction.Clock
 	Signer     auction.Signer
@@ -40,18 +42,17 @@ type Store struct {
 	clock  auction.Clock
 	random io.Reader
 	log    *slog.Logger
-	client *redis.Client
+	client *topology
 
 	metrics *metrics
 	views   views
 	mine    mineCache
 	feed    feed
 
-	queue   chan *call
+	lines   lines
 	ctx     context.Context // ends with Stop
 	cancel  context.CancelFunc
-	stop    func() error  // what Stop does, once
-	stopped chan struct{} // closed when the writers have ended
+	stop    func() error // what Stop does, once
 	running sync.WaitGroup
 }
 
@@ -79,39 +80,24 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.New("open store: the house has no valid id")
 	}
 	silence()
-	opts, err := redis.ParseURL(o.URL)
+	client, err := newTopology(o.URL)
 	if err != nil {
-		return nil, errors.New("open store: the URL of redis does not parse") // it may hold a password
+		return nil, fmt.Errorf("open store: %w", err)
 	}
-	opts.MaxRetries = -1 // what may have run is not sent again behind the caller's back
-	opts.DialerRetries = 1
-	opts.DialTimeout = readTimeout
-	opts.ContextTimeoutEnabled = true
-	opts.Protocol = 2
-	opts.DisableIdentity = true
-	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	client := redis.NewClient(opts)
-	if err := checkServer(ctx, client, o.Log); err != nil {
+	if err := client.checkServers(ctx, o.Log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), client.Close())
 	}
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
 	running, cancel := context.WithCancel(context.Background())
-	queue := make(chan *call, maxQueue)
 	s := &Store{
 		house: o.House, clock: o.Clock, random: o.Random, log: o.Log, client: client,
-		metrics: newMetrics(o.Registerer, queue), queue: queue,
-		ctx: running, cancel: cancel, stopped: make(chan struct{}),
+		ctx: running, cancel: cancel,
 	}
+	s.metrics = newMetrics(o.Registerer, s.lines.waiting)
 	s.stop = sync.OnceValue(s.shutDown)
-	for i := range writers {
-		w := &writer{
-			client: client, queue: s.queue, clock: o.Clock, signer: o.Signer,
-			metrics: s.metrics, busy: s.metrics.busy.WithLabelValues(strconv.Itoa(i + 1)), log: o.Log, start: time.Now(),
-		}
-		s.running.Go(func() { w.run(running) })
-	}
+	s.lines.start = func(c *redis.Client) *line { return s.newLine(c, o.Signer) }
 	s.feed.store, s.feed.pubsub = s, client.Subscribe(running)
 	s.running.Go(func() { s.feed.listen(running) })
 	s.running.Go(func() { s.feed.look(running) })
@@ -125,8 +111,8 @@ func (s *Store) Stop() error { return s.stop() }
 func (s *Store) shutDown() error {
 	s.cancel()
 	pubsub := s.feed.pubsub.Close()
+	s.lines.close()
 	s.running.Wait()
-	close(s.stopped)
 	if err := errors.Join(pubsub, s.client.Close()); err != nil {
 		return fmt.Errorf("stop store: %w", err)
 	}
@@ -139,6 +125,7 @@ func (s *Store) failed(ctx context.Context, step string, err error) error {
 	if isReply(err) && !refusedByRedis(err) {
 		return fmt.Errorf("%s: %w", step, err)
 	}
+	s.client.moved(ctx)
 	s.log.WarnContext(ctx, "redis did not answer", slog.String("step", step), slog.Any("error", err))
 	return unavailable()
 }

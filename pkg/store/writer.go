@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	writers       = 2         // connections: while one waits for Redis, the other gathers
+	writers       = 2         // connections to a primary: while one waits for Redis, the other gathers
 	maxGroup      = 64        // scripts in a pipeline
 	maxGroupBytes = 256 << 10 // bytes of their arguments
 	maxQueue      = 1024      // calls that wait, about a tenth of a second of work
@@ -55,13 +55,16 @@ type call struct {
 // it as one pipeline, sign what was committed as one batch, answer. The time
 // that one pipeline takes is the time in which the next gathers.
 type writer struct {
-	client  *redis.Client
-	queue   <-chan *call
-	clock   auction.Clock
-	signer  auction.Signer
-	metrics *metrics
-	busy    prometheus.Counter // seconds
-	log     *slog.Logger
+	client     *redis.Client         // of one primary
+	replicated bool                  // an entry counts once a replica has it
+	moved      func(context.Context) // says that the primary may be another
+	gone       func()                // says that there is no such server any more
+	queue      <-chan *call
+	clock      auction.Clock
+	signer     auction.Signer
+	metrics    *metrics
+	busy       prometheus.Counter // seconds
+	log        *slog.Logger
 
 	// Owned by run.
 	conn  *redis.Conn   // nil: connect first
@@ -70,7 +73,7 @@ type writer struct {
 	start time.Time
 }
 
-// run serves the queue until ctx ends, and then answers what waits.
+// run serves the queue until ctx ends, or the primary is one no more.
 func (w *writer) run(ctx context.Context) {
 	defer w.disconnect()
 	for {
@@ -124,12 +127,13 @@ func (w *writer) commit(group []*call) {
 	results := w.send(ctx, group)
 	var again []int
 	for i, r := range results {
-		if redis.HasErrorPrefix(r.err, "NOSCRIPT") {
+		if redis.HasErrorPrefix(r.err, "NOSCRIPT") || redis.HasErrorPrefix(r.err, "READONLY") {
 			again = append(again, i)
 		}
 	}
 	if len(again) > 0 {
-		// Redis has lost its scripts. A new connection loads them first.
+		// Redis has lost its scripts, or this server is the primary no more. A new
+		// connection loads them, and goes to the one that is.
 		w.disconnect()
 		second := make([]*call, len(again))
 		for i, j := range again {
@@ -137,6 +141,12 @@ func (w *writer) commit(group []*call) {
 		}
 		for i, r := range w.send(ctx, second) {
 			results[again[i]] = r
+		}
+	}
+	for i, r := range results {
+		if redis.HasErrorPrefix(r.err, "NOSCRIPT") || refusedByRedis(r.err) {
+			w.log.ErrorContext(ctx, "redis takes no writes", slog.Any("error", r.err))
+			results[i].err = unavailable()
 		}
 	}
 	seconds := time.Since(begin).Seconds()
@@ -153,9 +163,8 @@ type result struct {
 	err   error
 }
 
-// send runs the calls as one pipeline on a connection of this writer. Where
-// replicas must have the result, WAIT belongs at its end: it counts only on the
-// connection that wrote.
+// send runs the calls as one pipeline on a connection of this writer. Where a
+// replica must have the result, the pipeline waits for that at its end.
 func (w *writer) send(ctx context.Context, group []*call) []result {
 	results := make([]result, len(group))
 	fail := func(err error) []result {
@@ -166,13 +175,18 @@ func (w *writer) send(ctx context.Context, group []*call) []result {
 	}
 	if err := w.connect(ctx); err != nil {
 		w.log.WarnContext(ctx, "redis is not to be reached", slog.Any("error", err))
+		w.moved(ctx)
+		if errors.Is(err, redis.ErrClosed) {
+			w.gone()
+		}
 		return fail(unavailable())
 	}
 	now, err := w.clock()
 	if err != nil {
 		return fail(err)
 	}
-	deadline := text((w.lead + time.Since(w.start) + maxAge).Microseconds())
+	sent := time.Since(w.start)
+	deadline := text((w.lead + sent + maxAge).Microseconds())
 	pipe := w.conn.Pipeline()
 	clock := pipe.Time(ctx)
 	cmds := make([]*redis.Cmd, len(group))
@@ -184,39 +198,63 @@ func (w *writer) send(ctx context.Context, group []*call) []result {
 		}
 		cmds[i] = pipe.EvalSha(ctx, c.script.sha, c.keys, args...)
 	}
+	var wait *redis.Cmd
+	if w.replicated {
+		wait = pipe.Do(ctx, waitArgs...)
+	}
 	_, err = pipe.Exec(ctx)
-	received := time.Since(w.start)
-	broken := err != nil && !isReply(err)
+	sound := err == nil || isReply(err)
 	if t, err := clock.Result(); err == nil {
-		w.lead = time.Duration(t.UnixMicro())*time.Microsecond - received
+		w.measure(t, sent)
+	}
+	durable := wait == nil
+	if !durable {
+		err := acknowledged(wait)
+		if durable = err == nil; !durable && sound {
+			w.log.WarnContext(ctx, "no replica has a group of commands in time", slog.Any("error", err))
+		}
+		sound = sound && durable // the next connection may be to another primary
 	}
 	for i, cmd := range cmds {
 		if cmd != nil {
-			results[i] = w.read(ctx, cmd)
-			broken = broken || auction.CodeOf(results[i].err) == auction.CodeUnknownResult
+			results[i] = w.read(ctx, cmd, durable)
+			sound = sound && auction.CodeOf(results[i].err) != auction.CodeUnknownResult && !lacking(results[i].err)
 		}
 	}
-	if broken {
+	if !sound {
 		w.disconnect()
+		w.moved(ctx)
 	}
 	return results
 }
 
-// read tells what became of one script. No reply means that it may have run.
-func (w *writer) read(ctx context.Context, cmd *redis.Cmd) result {
+// quick is a round trip in which Redis's clock is measured well.
+const quick = 100 * time.Millisecond
+
+// measure takes Redis's clock out of the reply to what was sent at the given
+// time. The reply may have waited for a replica, so that the clock went on for
+// longer than we know: then it is only a bound.
+func (w *writer) measure(clock time.Time, sent time.Duration) {
+	received := time.Since(w.start)
+	least := time.Duration(clock.UnixMicro())*time.Microsecond - received
+	if least > w.lead || received-sent < quick {
+		w.lead = least
+	}
+}
+
+// read tells what became of one script. No reply means that it may have run, and
+// so does one that is not durable. An error of Redis means that it did not.
+func (w *writer) read(ctx context.Context, cmd *redis.Cmd, durable bool) result {
 	reply, err := cmd.StringSlice()
 	switch {
-	case err == nil && len(reply) > 0 && reply[0] == "stale":
-		return result{err: unavailable()}
-	case err == nil && len(reply) > 0:
-		return result{reply: reply}
-	case err == nil:
+	case err == nil && len(reply) == 0:
 		return result{err: fmt.Errorf("run script: an empty reply")}
-	case redis.HasErrorPrefix(err, "NOSCRIPT"):
-		return result{err: err}
-	case refusedByRedis(err):
-		w.log.ErrorContext(ctx, "redis takes no writes", slog.Any("error", err))
+	case err == nil && reply[0] == "stale":
 		return result{err: unavailable()}
+	case err == nil && !durable:
+		return result{err: unknown()}
+	case err == nil:
+		return result{reply: reply}
 	case isReply(err):
 		return result{err: fmt.Errorf("run script: %w", err)}
 	}
@@ -258,22 +296,37 @@ func (w *writer) answer(group []*call, results []result) {
 	}
 }
 
-// connect takes a connection, loads the scripts, and asks for Redis's clock.
+// connect takes a connection, checks whom it is to, loads the scripts, and asks
+// for Redis's clock.
 func (w *writer) connect(ctx context.Context) error {
 	if w.conn != nil {
 		return nil
 	}
 	conn := w.client.Conn()
+	if err := w.prepare(ctx, conn); err != nil {
+		_ = conn.Close() // the first error tells more
+		return err
+	}
+	w.conn = conn
+	return nil
+}
+
+func (w *writer) prepare(ctx context.Context, conn *redis.Conn) error {
+	found, err := ask(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if err := found.check(w.replicated); err != nil {
+		return err // it was promoted, or its settings were changed
+	}
 	pipe := conn.Pipeline()
 	for _, s := range scripts {
 		pipe.ScriptLoad(ctx, s.source)
 	}
 	clock := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
-		_ = conn.Close() // the error of the pipeline tells more
 		return fmt.Errorf("load scripts: %w", err)
 	}
-	w.conn = conn
 	w.lead = time.Duration(clock.Val().UnixMicro())*time.Microsecond - time.Since(w.start)
 	return nil
 }
@@ -283,35 +336,6 @@ func (w *writer) disconnect() {
 		_ = w.conn.Close() // a broken connection has nothing more to say
 		w.conn = nil
 	}
-}
-
-// submit queues a call and waits until it is done or ctx ends.
-func (s *Store) submit(ctx context.Context, c *call) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	c.done = make(chan error, 1)
-	select {
-	case <-s.ctx.Done():
-		return unavailable()
-	case s.queue <- c:
-	default:
-		return auction.Refuse(auction.CodeOverloaded, "send the same again a little later")
-	}
-	select {
-	case err := <-c.done:
-		return err
-	case <-ctx.Done():
-	case <-s.stopped: // the writers have answered what they took
-		select {
-		case err := <-c.done:
-			return err
-		default:
-		}
-	}
-	if c.taken.CompareAndSwap(false, true) {
-		return unavailable()
-	}
-	return unknown()
 }
 
 func unavailable() error {
@@ -329,14 +353,12 @@ func isReply(err error) bool {
 	return errors.As(err, &reply)
 }
 
-// refusedByRedis reports whether Redis refused to run a script that writes.
+// refusedByRedis reports whether Redis refused to run a command, for now or here.
 func refusedByRedis(err error) bool {
-	for _, code := range []string{
-		"OOM", "LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY", "CLUSTERDOWN", "TRYAGAIN",
-	} {
+	for _, code := range []string{"OOM", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY"} {
 		if redis.HasErrorPrefix(err, code) {
 			return true
 		}
 	}
-	return false
+	return lacking(err)
 }

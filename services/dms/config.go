@@ -17,7 +17,7 @@ type Config struct {
 	ops.Config
 
 	House    string            `help:"Id of the house." required:""`
-	RedisURL string            `name:"redis-url" help:"The state of the house, redis:// or rediss://. Its replicas share it." default:"redis://127.0.0.1:6379/0"`
+	RedisURL string            `name:"redis-url" help:"The state of the house, which its replicas share: redis://, redis+sentinel:// or redis+cluster://, or rediss for TLS; see docs/operations.md." default:"redis://127.0.0.1:6379/0"`
 	CA       string            `name:"ca" help:"Base URL of the CA." required:""`
 	TSA      map[string]string `name:"tsa" help:"Base URL of each time authority by its name in the policy: tsa1=https://..." required:""`
 
