@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/client"
@@ -155,7 +154,11 @@ func (a *app) printItem(shown client.Shown, now auction.Time) {
 	a.print("highest      %s", orDash(i.Highest, i.Currency))
 	a.print("least next   %s", orDash(i.Least, i.Currency))
 	a.print("terms        minimum %s, step %s, ties within %v go to the earliest stamp",
-		money(t.Minimum, t.Currency), money(t.Increment, t.Currency), time.Duration(t.TieWindow)*time.Microsecond)
+		money(t.Minimum, t.Currency), money(t.Increment, t.Currency), microseconds(t.TieWindow))
+	if soft := t.Soft; soft != nil {
+		a.print("soft close   a higher bid in the last %v moves the end to %v after it, at the latest to %s",
+			microseconds(soft.Window), microseconds(soft.Extension), clock(soft.Latest.Std()))
+	}
 	a.print("disclose     %s", strings.Join(t.Disclose, ", "))
 	a.print("terms hash   %s", i.TermsHash)
 	a.print("policy hash  %s", t.Policy)

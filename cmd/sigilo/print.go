@@ -71,6 +71,9 @@ func short[T ~string](id T) string { return string(id[:min(8, len(id))]) }
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
+// microseconds is a duration as terms have it.
+func microseconds(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
 // left says how long it is until an auction ends; now is 0 if it is not known.
 func left(item wire.Item, now auction.Time) string {
 	switch {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -17,6 +18,9 @@ type listCmd struct {
 	Increment   string           `placeholder:"AMOUNT" help:"Least step over the highest bid; the smallest unit if not given."`
 	Closes      string           `required:"" placeholder:"WHEN" help:"End of the auction: 2026-10-05T18:00:00Z, or from now such as 2h30m."`
 	TieWindow   time.Duration    `default:"1s" help:"How long after a bid an equal one that was stamped before it still wins; 0 for not at all."`
+	Soft        time.Duration    `placeholder:"TIME" help:"Soft close: a bid that raises the price in the last TIME moves the end, so that others can answer."`
+	Extension   time.Duration    `placeholder:"TIME" help:"How long after such a bid the auction ends; as long as --soft if not given."`
+	Latest      string           `placeholder:"WHEN" help:"Latest end of a soft close; ten extensions after --closes if not given."`
 	Disclose    []string         `default:"username" placeholder:"CLAIM,..." help:"What seller and winner must tell each other, at least."`
 }
 
@@ -51,7 +55,11 @@ func (cmd *listCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	closes, err := parseClosing(cmd.Closes)
+	closes, err := parseWhen("--closes", cmd.Closes)
+	if err != nil {
+		return err
+	}
+	soft, err := cmd.softClose()
 	if err != nil {
 		return err
 	}
@@ -66,6 +74,7 @@ func (cmd *listCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	listing.Closes = closes(now)
+	listing.Soft = soft(now, listing.Closes)
 	prepared, err := c.PrepareList(ctx, listing)
 	if err != nil {
 		return err
@@ -87,15 +96,39 @@ func (cmd *listCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// parseClosing reads when an auction ends, which may be relative to the trusted
-// time at which it is listed.
-func parseClosing(text string) (func(now auction.Time) auction.Time, error) {
+// softClose reads the flags of a soft close. What it returns gives the terms of
+// one, nil for none.
+func (cmd *listCmd) softClose() (func(now, closes auction.Time) *auction.SoftClose, error) {
+	if cmd.Soft == 0 {
+		if cmd.Extension != 0 || cmd.Latest != "" {
+			return nil, usage("--extension and --latest are of a soft close: give --soft too")
+		}
+		return func(auction.Time, auction.Time) *auction.SoftClose { return nil }, nil
+	}
+	extension := cmp.Or(cmd.Extension, cmd.Soft)
+	latest := func(_, closes auction.Time) auction.Time { return closes.Add(10 * extension) }
+	if cmd.Latest != "" {
+		when, err := parseWhen("--latest", cmd.Latest)
+		if err != nil {
+			return nil, err
+		}
+		latest = func(now, _ auction.Time) auction.Time { return when(now) }
+	}
+	return func(now, closes auction.Time) *auction.SoftClose {
+		return &auction.SoftClose{
+			Window: cmd.Soft.Microseconds(), Extension: extension.Microseconds(), Latest: latest(now, closes),
+		}
+	}, nil
+}
+
+// parseWhen reads a time that may be relative to the trusted time of the command.
+func parseWhen(flag, text string) (func(now auction.Time) auction.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil {
 		return func(now auction.Time) auction.Time { return now.Add(d) }, nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return nil, usage("--closes is a time such as 2026-10-05T18:00:00Z, or from now such as 2h30m")
+		return nil, usage("%s is a time such as 2026-10-05T18:00:00Z, or from now such as 2h30m", flag)
 	}
 	return func(auction.Time) auction.Time { return auction.TimeOf(t) }, nil
 }

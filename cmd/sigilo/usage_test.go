@@ -81,6 +81,8 @@ func TestUsage(t *testing.T) {
 		{list("--currency", "EUR", "--minimum", "1", "--increment=-1", "--closes", "2h"), "increment: bad_amount"},
 		{list("--currency", "BTC", "--minimum", "1", "--closes", "2h"), "ISO 4217"},
 		{list("--currency", "EUR", "--minimum", "1", "--closes", "tomorrow"), "closes is a time such as"},
+		{list("--currency", "EUR", "--minimum", "1", "--closes", "2h", "--latest", "3h"), "give --soft too"},
+		{list("--currency", "EUR", "--minimum", "1", "--closes", "2h", "--soft", "2m", "--latest", "later"), "latest is a time such as"},
 		{list("--currency", "EUR", "--minimum", "1"), "missing flags: --closes"},
 	}
 	for _, tt := range tests {

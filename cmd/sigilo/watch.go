@@ -88,6 +88,8 @@ func eventLine(e auction.Event, terms auction.Terms) string {
 			line += ", after the end: judged at the close"
 		}
 		return line
+	case auction.AuctionExtended:
+		return line + "moved   " + short(e.Auction) + "  the end is " + clock(e.Ends.Std()) + ", by a late bid"
 	case auction.AuctionClosed:
 		line += "closed  " + short(e.Auction) + "  "
 		if e.Outcome == auction.Sold {

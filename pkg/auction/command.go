@@ -98,6 +98,14 @@ func (c Command) Event() Event {
 	return e
 }
 
+// Extension is the public event of the extension that the command, a bid, causes:
+// see [State.JudgeBid]. The sequence number is still open.
+func (c Command) Extension(ends Time) Event {
+	return Event{
+		Kind: AuctionExtended, Auction: c.Auction, Time: int64(c.TS) / 1_000_000, Ends: ends, Cause: CauseBid,
+	}
+}
+
 // Private returns the private part that is committed to with the command.
 func (c Command) Private(arrival Time) Private {
 	return Private{

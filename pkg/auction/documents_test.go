@@ -15,6 +15,14 @@ func validTerms() auction.Terms {
 	}
 }
 
+// softly changes a soft close that is valid.
+func softly(change func(*auction.SoftClose)) func(*auction.Terms) {
+	return func(t *auction.Terms) {
+		t.Soft = &auction.SoftClose{Window: 60_000_000, Extension: 60_000_000, Latest: t.Closes + 1}
+		change(t.Soft)
+	}
+}
+
 func TestTerms(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*auction.Terms)
@@ -43,6 +51,13 @@ func TestTerms(t *testing.T) {
 		"null claims":             {func(t *auction.Terms) { t.Disclose = nil }, auction.CodeBadTerms},
 		"a claim twice":           {func(t *auction.Terms) { t.Disclose = []string{"a", "a"} }, auction.CodeBadTerms},
 		"a claim that is no name": {func(t *auction.Terms) { t.Disclose = []string{"Full Name"} }, auction.CodeBadTerms},
+		"soft close":              {softly(func(*auction.SoftClose) {}), ""},
+		"no window":               {softly(func(s *auction.SoftClose) { s.Window = 0 }), auction.CodeBadTerms},
+		"long window":             {softly(func(s *auction.SoftClose) { s.Window = 3_600_000_001 }), auction.CodeBadTerms},
+		"no extension":            {softly(func(s *auction.SoftClose) { s.Extension = 0 }), auction.CodeBadTerms},
+		"long extension":          {softly(func(s *auction.SoftClose) { s.Extension = 86_400_000_001 }), auction.CodeBadTerms},
+		"latest not after end":    {softly(func(s *auction.SoftClose) { s.Latest = validTerms().Closes }), auction.CodeBadTerms},
+		"latest too late":         {softly(func(s *auction.SoftClose) { s.Latest = validTerms().Closes.Add(auction.MaxOpen) + 1 }), auction.CodeBadTerms},
 		"many claims":             {func(t *auction.Terms) { t.Disclose = make([]string, 17) }, auction.CodeBadTerms},
 	} {
 		terms := validTerms()

@@ -10,12 +10,18 @@ type EventKind string
 
 // Events of an auction's log, and of the house log where said.
 const (
-	SomeoneListed  EventKind = "someone_listed" // also in the house log
-	SomeoneBid     EventKind = "someone_bid"
-	AuctionClosed  EventKind = "auction_closed"
-	PolicyAdopted  EventKind = "policy_adopted"  // house log: the policy document
-	AuditApproved  EventKind = "audit_approved"  // house log: an operator lets an auditor see an auction
-	AuditDisclosed EventKind = "audit_disclosed" // house log: private parts went to that auditor
+	SomeoneListed   EventKind = "someone_listed" // also in the house log
+	SomeoneBid      EventKind = "someone_bid"
+	AuctionExtended EventKind = "auction_extended"
+	AuctionClosed   EventKind = "auction_closed"
+	PolicyAdopted   EventKind = "policy_adopted"  // house log: the policy document
+	AuditApproved   EventKind = "audit_approved"  // house log: an operator lets an auditor see an auction
+	AuditDisclosed  EventKind = "audit_disclosed" // house log: private parts went to that auditor
+)
+
+// Causes of an extension.
+const (
+	CauseBid = "bid" // soft close: the bid before this entry, whose commitment it repeats
 )
 
 // Outcomes of a closed auction.
@@ -45,6 +51,8 @@ type Event struct {
 	Stamps    []Blob    `json:"stamps,omitempty"`   // auction_closed: q stamps over that head
 	Policy    string    `json:"policy,omitempty"`   // policy_adopted: the document, verbatim
 	Auditor   *Hash     `json:"auditor,omitempty"`  // audit_*: thumbprint of the auditor's certificate
+	Ends      Time      `json:"ends,omitempty"`     // auction_extended: the end from now on, in microseconds
+	Cause     string    `json:"cause,omitempty"`    // auction_extended
 }
 
 // Head names a prefix of a log: its size in entries and its Merkle root (RFC
@@ -87,6 +95,9 @@ func (e Event) check() error {
 	case SomeoneBid:
 		want.Pseudonym, want.Amount, want.Recorded = e.Pseudonym, e.Amount, e.Recorded
 		ok = ok && isUUIDv4(string(e.Pseudonym)) && e.Amount.Valid()
+	case AuctionExtended:
+		want.Ends, want.Cause = e.Ends, e.Cause
+		ok = ok && validTime(e.Ends) && e.Cause == CauseBid
 	case AuctionClosed:
 		want.Outcome, want.Head, want.Stamps = e.Outcome, e.Head, e.Stamps
 		ok = ok && e.Head != nil && len(e.Stamps) > 0 && len(e.Stamps) <= MaxAuthorities

@@ -32,6 +32,7 @@ type State struct {
 	Closed    *Event      // the close record, nil while open
 
 	leadSince Time // arrival of the first bid at the leader's amount
+	moved     Time // end of the latest extension, 0 before the first
 }
 
 // House is what the house log amounts to: a value like [State].
@@ -96,6 +97,11 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 		} else {
 			s.accepted(b)
 		}
+	case AuctionExtended:
+		if ev.Ends <= s.End() {
+			return Refuse(CodeBadRequest, "an extension that does not extend")
+		}
+		s.moved = ev.Ends
 	case AuctionClosed:
 		if *ev.Head != s.Head() {
 			return Refuse(CodeBadHead, "a close over another head than the log's")

@@ -10,6 +10,7 @@ type Verdict struct {
 	Code     Code
 	Least    Amount // with CodeBidTooLow: the least acceptable amount; 0 if none is left
 	Recorded bool   // accepted, to be judged at the close
+	Ends     Time   // accepted, and moves the end there; 0 if it does not
 }
 
 // Refusal returns the verdict as an error, nil if it accepts.
@@ -35,7 +36,7 @@ var advice = map[Code]string{
 	CodeBidTooLow:       "bid at least the least acceptable amount",
 	CodeTooManyRecorded: "no more bids of yours are recorded for this close",
 	CodeUnknownPolicy:   "list under the policy that the house has in force",
-	CodeBadTerms:        "an auction closes 10 seconds to 90 days after its listing",
+	CodeBadTerms:        "an auction closes 10 seconds to 90 days after its listing, a soft one too",
 	CodePseudonymUsed:   "this pseudonym has signed something else: make a new one for each command",
 	CodeUnknownAuction:  "there is no such auction",
 }
@@ -53,10 +54,20 @@ func (h *House) JudgeList(c Command, arrival Time) Verdict {
 	if code := checkFresh(c.TS, max(arrival, h.Arrival()), p); code != "" {
 		return Verdict{Code: code}
 	}
-	if open := c.Listing.Closes - c.TS; open < Time(MinOpen.Microseconds()) || open > Time(MaxOpen.Microseconds()) {
+	if !c.Listing.InSpan(c.TS) {
 		return Verdict{Code: CodeBadTerms}
 	}
 	return Verdict{}
+}
+
+// InSpan reports whether an auction of these terms that is listed at ts is open
+// for as long as the rules allow.
+func (t Terms) InSpan(ts Time) bool {
+	latest := t.Closes
+	if t.Soft != nil {
+		latest = t.Soft.Latest
+	}
+	return t.Closes >= ts.Add(MinOpen) && latest <= ts.Add(MaxOpen)
 }
 
 // JudgeBid applies the rules of design section 4 to a bid that arrives at the
@@ -86,7 +97,7 @@ func (s *State) JudgeBid(c Command, arrival Time) Verdict {
 	if code := checkFresh(c.TS, now, s.Policy); code != "" {
 		return Verdict{Code: code}
 	}
-	if now >= s.End() {
+	if now >= s.End() && s.Final() {
 		if s.recordedBy(c.Participant) >= s.Policy.MaxRecorded {
 			return Verdict{Code: CodeTooManyRecorded}
 		}
@@ -95,11 +106,28 @@ func (s *State) JudgeBid(c Command, arrival Time) Verdict {
 	if !s.outbids(c.Amount, c.TS, now) {
 		return Verdict{Code: CodeBidTooLow, Least: s.Least()}
 	}
-	return Verdict{}
+	return Verdict{Ends: s.extension(c.Amount, c.TS, now)}
 }
 
 // End is the effective end of the auction: stamps must be before it.
-func (s *State) End() Time { return s.Terms.Closes }
+func (s *State) End() Time { return max(s.Terms.Closes, s.moved) }
+
+// Final reports whether no bid can move the end any more. At such an end bids
+// that arrive late are recorded, at another they are judged at once.
+func (s *State) Final() bool { return s.Terms.Soft == nil || s.End() >= s.Terms.Soft.Latest }
+
+// extension returns where an accepted bid moves the end, 0 if it does not: only
+// one that raises the price does, so ties cannot keep an auction open.
+func (s *State) extension(amount Amount, ts, arrival Time) Time {
+	soft := s.Terms.Soft
+	if s.Final() || s.Leader != nil && amount == s.Leader.Amount || ts < s.End()-Time(soft.Window) {
+		return 0
+	}
+	if ends := min(soft.Latest, arrival+Time(soft.Extension)); ends > s.End() {
+		return ends
+	}
+	return 0
+}
 
 // Least returns the least amount that a bid must have now, 0 if there is none
 // below the bound of all amounts.

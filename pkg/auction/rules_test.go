@@ -249,3 +249,40 @@ func TestReplayRefuses(t *testing.T) {
 		t.Error("the public log names a participant")
 	}
 }
+
+// Whoever is outbid before a final end has time to answer: a ladder of stamps
+// that somebody hoards wins nothing at a soft end. The hoarder sees all, stamps
+// every microsecond, and sends what the rules still take; nobody keeps the end of
+// an auction from coming by ties or by bids that are refused.
+func TestLaddersWinNothingAtASoftEnd(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newScene(t)
+		s.Tick = 0
+		terms := s.SoftTerms()
+		terms.TieWindow = rapid.SampledFrom([]int64{0, 1, 1_000_000}).Draw(t, "tie window")
+		id := s.Listed("seller", terms)
+		answer := min(terms.Soft.Window, terms.Soft.Extension) - s.Policy.Freshness - terms.TieWindow
+		for range rapid.IntRange(1, 25).Draw(t, "bids") {
+			state := s.State(id)
+			s.Clock.Set(max(s.Clock.Time(), state.End()-auction.Time(rapid.Int64Range(-4_000_000, 70_000_000).Draw(t, "to the end"))))
+			who, amount := rapid.SampledFrom([]string{"honest", "hoarder"}).Draw(t, "who"), state.Least()
+			if state.Leader != nil && rapid.Bool().Draw(t, "tie") {
+				amount = state.Leader.Amount
+			}
+			age := rapid.Int64Range(0, s.Policy.Freshness+1).Draw(t, "age of the stamp")
+			c := auctiontest.Restamped(s.Bid(id, who, amount), s.Clock.Time()-auction.Time(age))
+			if state.Leader != nil {
+				c.Head = state.HeadAt(state.Leader.Seq - 1)
+			}
+			_, err := s.Send(c)
+			after := s.State(id)
+			left := int64(after.End() - max(s.Clock.Time(), state.Arrival()))
+			switch raises := state.Leader == nil || amount > state.Leader.Amount; {
+			case (err != nil || !raises) && after.End() != state.End():
+				t.Fatal("a bid that does not raise the price has moved the end")
+			case err == nil && !after.Final() && left < answer:
+				t.Fatalf("the lead changed %d us before the end, less than %d", left, answer)
+			}
+		}
+	})
+}

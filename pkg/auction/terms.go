@@ -14,6 +14,8 @@ const (
 	MinOpen        = 10 * time.Second
 	MaxOpen        = 90 * 24 * time.Hour
 	MaxTieWindow   = 10 * time.Second
+	MaxSoftWindow  = time.Hour      // of a soft close
+	MaxExtension   = 24 * time.Hour // of a soft close, at a time
 )
 
 // Terms are what a seller offers. A list command carries them verbatim as
@@ -30,6 +32,31 @@ type Terms struct {
 	Closes      Time     `json:"closes"`     // the end, in microseconds
 	TieWindow   int64    `json:"tie_window"` // microseconds; 0: the first in the log wins a tie
 	Disclose    []string `json:"disclose"`   // least claims that seller and winner disclose
+
+	Soft *SoftClose `json:"soft_close,omitempty"` // nil: the end is final
+}
+
+// SoftClose says how late bids move the end (design section 5): each that raises
+// the price, stamped within the window before the end, moves it to Extension
+// after its arrival, never back and never past Latest.
+type SoftClose struct {
+	Window    int64 `json:"window"`    // microseconds, 1 to [MaxSoftWindow]
+	Extension int64 `json:"extension"` // microseconds, 1 to [MaxExtension]
+	Latest    Time  `json:"latest"`    // later than Closes, at most [MaxOpen] later
+}
+
+func (c *SoftClose) check(closes Time) error {
+	switch {
+	case c == nil:
+		return nil
+	case c.Window < 1 || c.Window > MaxSoftWindow.Microseconds():
+		return Refuse(CodeBadTerms, "the window of a soft close is at most %v", MaxSoftWindow)
+	case c.Extension < 1 || c.Extension > MaxExtension.Microseconds():
+		return Refuse(CodeBadTerms, "a soft close extends by at most %v at a time", MaxExtension)
+	case c.Latest <= closes || c.Latest > closes.Add(MaxOpen) || !validTime(c.Latest):
+		return Refuse(CodeBadTerms, "the latest end of a soft close is after the end, at most 90 days")
+	}
+	return nil
 }
 
 // ParseTerms reads canonical terms and checks all that does not depend on when
@@ -86,7 +113,7 @@ func (t Terms) check() error {
 		}
 		seen[claim] = true
 	}
-	return nil
+	return t.Soft.check(t.Closes)
 }
 
 // TermsHash is the hash of the exact bytes of the terms.

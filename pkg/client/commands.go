@@ -55,6 +55,8 @@ type Listing struct {
 	Closes      auction.Time
 	TieWindow   time.Duration // as [auction.Terms] has it; a second is usual
 	Disclose    []string      // least claims; nil: the username
+
+	Soft *auction.SoftClose // nil: the end is final
 }
 
 // PrepareList signs and stamps a listing under the policy in force.
@@ -73,7 +75,7 @@ func (c *Client) PrepareList(ctx context.Context, l Listing) (Prepared, error) {
 	terms := auction.Terms{
 		V: 1, Policy: t.hash, Title: l.Title, Description: l.Description, Currency: l.Currency,
 		Minimum: l.Minimum, Increment: max(l.Increment, 1), Closes: l.Closes,
-		TieWindow: l.TieWindow.Microseconds(), Disclose: l.Disclose,
+		TieWindow: l.TieWindow.Microseconds(), Disclose: l.Disclose, Soft: l.Soft,
 	}
 	if terms.Disclose == nil {
 		terms.Disclose = []string{"username"}

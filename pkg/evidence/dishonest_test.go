@@ -14,13 +14,7 @@ import (
 // each log here has a true head, and something wrong in it. The public bundle
 // shows less, and so lets some pass; the verdict says so.
 func TestDishonestHouse(t *testing.T) {
-	at := func(seconds float64) auction.Time { return start + auction.Time(seconds*1e6) }
-	cases := []struct {
-		name   string
-		audit  string // what the error says
-		public string // "" if the public cannot see it
-		make   func(*log)
-	}{
+	cases := []dishonesty{
 		{"a bid below the minimum", "bid_too_low", "bid_too_low", func(l *log) {
 			l.bid(l.person(), 999, at(2), at(2.1))
 			l.close(at(66), nil)
@@ -252,23 +246,36 @@ func TestDishonestHouse(t *testing.T) {
 	}
 	h := newHouse(t, houseOptions{})
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			here := *h
-			here.t = t
-			l := newLog(&here)
-			l.list(l.person(), testTerms(&here))
-			c.make(l)
-			for kind, want := range map[Kind]string{Audit: c.audit, Public: c.public} {
-				_, err := Verify(encode(t, l.bundle(kind)), h.trust())
-				if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-					t.Errorf("%s: %v, want %q", kind, err, want)
-				}
-				if err != nil && auction.CodeOf(err) == auction.CodeInternal {
-					t.Errorf("%s: no refusal in the chain of %v", kind, err)
-				}
-			}
-		})
+		c.run(t, h, testTerms(h))
 	}
+}
+
+// dishonesty is a log that a house signs and that is none by the rules.
+type dishonesty struct {
+	name   string
+	audit  string // what the error says
+	public string // "" if the public cannot see it
+	make   func(*log)
+}
+
+// run makes the log after a listing of the terms, and has it verified.
+func (c dishonesty) run(t *testing.T, h *house, terms auction.Terms) {
+	t.Run(c.name, func(t *testing.T) {
+		here := *h
+		here.t = t
+		l := newLog(&here)
+		l.list(l.person(), terms)
+		c.make(l)
+		for kind, want := range map[Kind]string{Audit: c.audit, Public: c.public} {
+			_, err := Verify(encode(t, l.bundle(kind)), h.trust())
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s: %v, want %q", kind, err, want)
+			}
+			if err != nil && auction.CodeOf(err) == auction.CodeInternal {
+				t.Errorf("%s: no refusal in the chain of %v", kind, err)
+			}
+		}
+	})
 }
 
 // With several authorities, each counts once and in its place.
@@ -295,7 +302,6 @@ func TestStampsOfSeveral(t *testing.T) {
 // In a party's bundle the commands that are shown are held to all that does not
 // depend on the others.
 func TestDishonestToParty(t *testing.T) {
-	at := func(seconds float64) auction.Time { return start + auction.Time(seconds*1e6) }
 	h := newHouse(t, houseOptions{})
 	for name, c := range map[string]struct {
 		want string

@@ -34,7 +34,7 @@ func TestHonestHouse(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			here := *h
 			here.t = t
-			r := newRun(&here, seed)
+			r := newRun(&here, seed, seed%2 == 1)
 			for range 8 {
 				r.round(r.now+auction.Time(r.random.IntN(int(8*second))), 0)
 			}
@@ -46,7 +46,7 @@ func TestHonestHouse(t *testing.T) {
 	}
 }
 
-func newRun(h *house, seed uint64) *run {
+func newRun(h *house, seed uint64, soft bool) *run {
 	r := &run{
 		house: h, random: mathrand.New(mathrand.NewPCG(seed, 1)), now: start,
 		mine: make(map[auction.Participant][]auction.Answer),
@@ -60,6 +60,9 @@ func newRun(h *house, seed uint64) *run {
 		h.t.Fatal(err)
 	}
 	terms := testTerms(h)
+	if soft {
+		terms = softTerms(h)
+	}
 	r.terms = must(terms.Encode())(h.t)
 	r.now += second / 10
 	r.id = auction.ID(r.name())
@@ -154,7 +157,7 @@ func (r *run) check() {
 			r.t.Errorf("%s: %s %s, want %+v", b.Kind, v.Winner, v.Amount.Format("EUR"), w)
 		}
 	}
-	r.t.Logf("%d bids, %d recorded", len(state.Bids), len(state.Recorded))
+	r.t.Logf("%d bids, %d recorded, end moved by %v", len(state.Bids), len(state.Recorded), state.End().Sub(state.Terms.Closes))
 }
 
 func public(b *Bundle, kind Kind) *Bundle {

@@ -211,6 +211,31 @@ func testTerms(h *house) auction.Terms {
 	}
 }
 
+// softTerms are terms of which late bids move the end, from 40 s to 60 s.
+func softTerms(h *house) auction.Terms {
+	terms := testTerms(h)
+	terms.Closes = start + 40*second
+	terms.Soft = &auction.SoftClose{Window: int64(30 * second), Extension: int64(8 * second), Latest: start + 60*second}
+	return terms
+}
+
+// extend appends the extension that the last entry, a bid, causes.
+func (l *log) extend(ends auction.Time, change func(*auction.Event)) {
+	l.t.Helper()
+	last := l.entries[len(l.entries)-1]
+	bid := must(auction.ParseEvent(last.Event))(l.t)
+	ev := auction.Event{
+		Kind: auction.AuctionExtended, Auction: l.id, Time: bid.Time, Ends: ends, Cause: auction.CauseBid,
+	}
+	if change != nil {
+		change(&ev)
+	}
+	ev.Seq = last.Seq + 1
+	last.Seq, last.Event = ev.Seq, ev.Encode()
+	l.entries = append(l.entries, last)
+	l.leaves = append(l.leaves, last.Leaf())
+}
+
 // list appends the listing, stamped at start.
 func (l *log) list(p person, terms auction.Terms) {
 	l.t.Helper()

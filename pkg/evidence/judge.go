@@ -51,11 +51,10 @@ func judgeShown(s *auction.State, c auction.Command, arrival auction.Time) error
 // judgePublic holds what the public part of a bid shows of the rules: times to
 // the second, and amounts.
 func judgePublic(s *auction.State, ev auction.Event) error {
-	const second = 1_000_000
 	switch {
-	case ev.Time < int64(s.Listed)/second:
+	case timeOf(ev.Time+1) <= s.Listed:
 		return auction.Refuse(auction.CodeBeforeListing, "a bid stamped before the listing")
-	case auction.Time(ev.Time*second) >= s.End():
+	case timeOf(ev.Time) >= s.End():
 		return auction.Refuse(auction.CodeAuctionEnded, "a bid stamped after the end")
 	case ev.Recorded:
 		return nil
@@ -65,7 +64,7 @@ func judgePublic(s *auction.State, ev auction.Event) error {
 		return auction.Refuse(auction.CodeBidTooLow, "a bid below the minimum")
 	case s.Leader == nil || ev.Amount >= s.Leader.Amount+s.Terms.Increment:
 		return nil
-	case ev.Amount == s.Leader.Amount && s.Terms.TieWindow > 0 && ev.Time <= int64(s.Leader.TS)/second:
+	case ev.Amount == s.Leader.Amount && s.Terms.TieWindow > 0 && ev.Time <= int64(s.Leader.TS)/1_000_000:
 		return nil // an earlier stamp at the same amount
 	}
 	return auction.Refuse(auction.CodeBidTooLow, "a bid that does not outbid the one before")
@@ -98,3 +97,32 @@ func judgeOutcome(s *auction.State, ev auction.Event) error {
 	}
 	return nil
 }
+
+// extension holds that the end moves where the rules move it: an extension by a
+// bid stands right after that bid and repeats its commitment. In an audit, which
+// shows all times, it is exactly the one of the rules, and none is missing. before
+// is the state before e, after the bid.
+func (r *replay) extension(before *auction.State, e auction.Entry, ev auction.Event) error {
+	moves := ev.Kind == auction.AuctionExtended && ev.Cause == auction.CauseBid
+	if r.bundle.Kind == Audit {
+		if moves != (r.moves > 0) || moves && ev.Ends != r.moves {
+			return malformed("the end is not where the rules move it")
+		}
+	}
+	if !moves {
+		return nil
+	}
+	bid := r.event
+	if bid.Kind != auction.SomeoneBid || bid.Recorded || e.Commitment != r.last.Commitment || ev.Time != bid.Time {
+		return malformed("an extension that is not of the bid before it")
+	}
+	if soft := before.Terms.Soft; soft == nil || ev.Ends > soft.Latest ||
+		timeOf(bid.Time+1) <= before.End()-auction.Time(soft.Window) ||
+		ev.Ends > timeOf(bid.Time+1)+auction.Time(before.Policy.Freshness+soft.Extension) {
+		return malformed("an extension that the terms do not allow")
+	}
+	return nil
+}
+
+// timeOf is the time of so many seconds since 1970.
+func timeOf(s int64) auction.Time { return auction.Time(s * 1_000_000) }

@@ -75,6 +75,10 @@ type replay struct {
 	checker *accept.Checker
 	quorum  *tsp.Quorum
 	shown   int // entries whose private part was checked
+
+	last  auction.Entry // the one before, with its event
+	event auction.Event
+	moves auction.Time // where an audit's rules move the end after that bid; 0 if they do not
 }
 
 // log checks that the entries are a log that was listed under the policy, and
@@ -126,8 +130,18 @@ func (r *replay) entry(before *auction.State, e auction.Entry, seen map[auction.
 	if err != nil {
 		return err
 	}
-	if ev.Kind == auction.AuctionClosed {
+	if err := r.extension(before, e, ev); err != nil {
+		return err
+	}
+	r.last, r.event, r.moves = e, ev, 0
+	switch ev.Kind {
+	case auction.AuctionClosed:
 		return r.closing(before, e, ev)
+	case auction.AuctionExtended:
+		if shown(e) { // it opens the commitment of the bid, so it is the bid's
+			r.shown++
+		}
+		return nil
 	}
 	if seen[ev.Pseudonym] {
 		return auction.Refuse(auction.CodePseudonymUsed, "its pseudonym stands in the log before")
@@ -190,6 +204,7 @@ func (r *replay) command(before *auction.State, e auction.Entry, ev auction.Even
 	if verdict.Recorded != ev.Recorded {
 		return malformed("a bid that the rules do not record, or one that they do")
 	}
+	r.moves = verdict.Ends
 	return nil
 }
 

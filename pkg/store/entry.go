@@ -62,7 +62,7 @@ func parseStored(seq string, field func(string) string) (stored, error) {
 // parsePlaced reads the reply of place.lua and list.lua. sealed is what was sent.
 func parsePlaced(reply []string, sealed stored) (entry stored, again bool, err error) {
 	switch {
-	case reply[0] == "ok" && len(reply) == 3:
+	case reply[0] == "ok" && len(reply) >= 3:
 		n, err := strconv.ParseUint(reply[1], 10, 53)
 		if err != nil {
 			return stored{}, false, errors.New("run script: a number that does not parse")

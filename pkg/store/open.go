@@ -92,6 +92,10 @@ func stateFields(s *auction.State) []any {
 		"skew", text(s.Policy.Skew), "freshness", text(s.Policy.Freshness), "max_recorded", text(s.Policy.MaxRecorded),
 		"minimum", text(s.Terms.Minimum), "increment", text(s.Terms.Increment), "tie_window", text(s.Terms.TieWindow),
 	}
+	if soft := s.Terms.Soft; soft != nil {
+		fields = append(fields, "soft_window", text(soft.Window), "soft_extension", text(soft.Extension),
+			"soft_latest", text(soft.Latest))
+	}
 	if s.Leader != nil {
 		fields = append(fields,
 			"lead", text(s.Leader.Amount), "lead_ts", text(s.Leader.TS), "tie_ends", text(s.TieEnds()))

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
@@ -44,8 +47,9 @@ func (s *Store) placeBid(ctx context.Context, c auction.Command) (auction.Answer
 func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (auction.Answer, error) {
 	k := s.keys(auction.LogID(c.Auction))
 	chain := encodeBlobs(c.Chain...)
-	tail := c.Event().Tail()
+	tail, extension := c.Event().Tail(), extensionTail(c)
 	var sealed, entry stored
+	var moved auction.Time
 	var receipt auction.Receipt
 	var arrival auction.Time
 	var again bool
@@ -60,7 +64,7 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 			arrival = now
 			return []any{
 				deadline, string(c.Pseudonym), identity(c.Participant, c.Digest), text(c.TS), text(now),
-				text(c.Amount), string(c.Currency), c.TermsHash.String(), head, tail,
+				text(c.Amount), string(c.Currency), c.TermsHash.String(), head, tail, extension,
 				sealed.Commitment[:], sealed.Salt, sealed.Private, c.Certificate[:], chain,
 			}, nil
 		},
@@ -70,12 +74,18 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 				return nil, err
 			}
 			s.metrics.appended(placeScript, entry, again)
+			if moved, err = s.extended(reply, sealed); err != nil {
+				return nil, err
+			}
 			receipt = auction.Receipt{Auction: c.Auction, Seq: entry.Seq, Leaf: entry.Leaf()}
 			return &receipt, nil
 		},
 	})
 	if err != nil {
 		return auction.Answer{}, err
+	}
+	if moved > 0 {
+		s.postpone(ctx, c.Auction, moved)
 	}
 	// The tail of a bid that was recorded is another: see place.lua.
 	if !again && bytes.HasSuffix(entry.Event, tail) {
@@ -84,6 +94,39 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 		}})
 	}
 	return auction.Answer{Entry: entry.Entry, Receipt: receipt}, nil
+}
+
+// extensionTail is the tail of the event that c moves the end with, up to where:
+// place.lua adds that, and the cause.
+func extensionTail(c auction.Command) []byte {
+	before, _, _ := bytes.Cut(c.Extension(1).Tail(), []byte(`1,"cause"`))
+	return before
+}
+
+// extended returns where a bid has moved the end, 0 if it has not, and counts
+// the entry that says so.
+func (s *Store) extended(reply []string, sealed stored) (auction.Time, error) {
+	if len(reply) != 4 || reply[0] != "ok" || reply[3] == "" {
+		return 0, nil
+	}
+	event, err := auction.ParseEvent([]byte(reply[3]))
+	if err != nil {
+		return 0, errors.New("run script: an extension that does not parse")
+	}
+	sealed.Event, sealed.chain = []byte(reply[3]), nil
+	s.metrics.appended(placeScript, sealed, false)
+	return event.Ends, nil
+}
+
+// postpone has the list of what is due follow an end that moved. The list is a
+// hint: where this fails, the auction is looked at too early.
+func (s *Store) postpone(ctx context.Context, id auction.ID, ends auction.Time) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	due := redis.ZAddArgs{XX: true, GT: true, Members: []redis.Z{{Score: float64(ends), Member: string(id)}}}
+	if err := s.client.ZAddArgs(ctx, s.keys(auction.HouseLog).due, due).Err(); err != nil {
+		s.log.WarnContext(ctx, "an auction whose end moved is due at its old one", slog.Any("error", err))
+	}
 }
 
 func (s *Store) placeListing(ctx context.Context, c auction.Command) (auction.Answer, error) {
@@ -114,8 +157,6 @@ func (s *Store) placeListing(ctx context.Context, c auction.Command) (auction.An
 func (s *Store) runList(ctx context.Context, c auction.Command, head string) (stored, error) {
 	k := s.keys(auction.HouseLog)
 	sealed := stored{chain: encodeBlobs(c.Chain...)}
-	span := c.Listing.Closes - c.TS
-	inSpan := span >= auction.Time(auction.MinOpen.Microseconds()) && span <= auction.Time(auction.MaxOpen.Microseconds())
 	tail := c.Event().Tail()
 	var entry stored
 	err := s.submit(ctx, &call{
@@ -128,7 +169,7 @@ func (s *Store) runList(ctx context.Context, c auction.Command, head string) (st
 			}
 			return []any{
 				deadline, string(c.Pseudonym), identity(c.Participant, c.Digest), text(c.TS), text(now),
-				c.Listing.Policy.String(), head, flag(inSpan), text(c.Listing.Closes), tail,
+				c.Listing.Policy.String(), head, flag(c.Listing.InSpan(c.TS)), text(c.Listing.Closes), tail,
 				sealed.Commitment[:], sealed.Salt, sealed.Private, sealed.chain,
 			}, nil
 		},

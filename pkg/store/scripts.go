@@ -7,6 +7,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+//go:embed scripts/shared.lua
+var sharedSource string
+
 //go:embed scripts/list.lua
 var listSource string
 
@@ -41,12 +44,12 @@ func newScript(name, source string) *script {
 // digits wrongly: what is text stays text, is compared by tonumber, and a
 // number is printed by string.format('%.0f') alone.
 var (
-	listScript     = newScript("list", listSource)
+	listScript     = newScript("list", sharedSource+listSource)
 	openScript     = newScript("open", openSource)
-	placeScript    = newScript("place", placeSource)
-	closeScript    = newScript("close", closeSource)
+	placeScript    = newScript("place", sharedSource+placeSource)
+	closeScript    = newScript("close", sharedSource+closeSource)
 	discloseScript = newScript("disclose", discloseSource)
-	noteScript     = newScript("note", noteSource)
+	noteScript     = newScript("note", sharedSource+noteSource)
 	rebuildScript  = newScript("rebuild", rebuildSource)
 
 	scripts = []*script{

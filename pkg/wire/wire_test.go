@@ -53,6 +53,16 @@ func listing() auction.Terms {
 	}
 }
 
+func softTerms() []byte {
+	l := listing()
+	l.Soft = &auction.SoftClose{Window: 120_000_000, Extension: 180_000_000, Latest: l.Closes + 3_600_000_000}
+	b, err := l.Encode()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
 func terms() []byte {
 	b, err := listing().Encode()
 	if err != nil {
@@ -68,6 +78,10 @@ func commands() map[string]wire.Command {
 		"list": {
 			House: "demo", Kind: auction.KindList, Auction: lot, Pseudonym: auction.Pseudonym(lot),
 			Head: head, DisclosureKey: point(disclosure), Terms: terms(),
+		},
+		"list-soft": {
+			House: "demo", Kind: auction.KindList, Auction: lot, Pseudonym: auction.Pseudonym(lot),
+			Head: head, DisclosureKey: point(disclosure), Terms: softTerms(),
 		},
 		"bid": {
 			House: "demo", Kind: auction.KindBid, Auction: lot, Pseudonym: alice,

@@ -82,6 +82,13 @@ func (h *history) list() {
 	terms.Increment = draw[auction.Amount](h, "increment", 1, 50, auction.MaxAmount)
 	terms.TieWindow = draw[int64](h, "tie window", 0, 1, 1_000_000, 10_000_000)
 	terms.Closes = h.Clock.Time().Add(draw(h, "open for", 10*time.Second, time.Minute)) + 1000
+	if rapid.Bool().Draw(h.t, "soft") {
+		terms.Soft = &auction.SoftClose{
+			Window:    draw[int64](h, "window", 1, 3_000_000, 60_000_000),
+			Extension: draw[int64](h, "extension", 1, 2_000_000, 30_000_000),
+			Latest:    terms.Closes + draw[auction.Time](h, "latest", 1, 5_000_000, 60_000_000),
+		}
+	}
 	c := h.List("seller", terms)
 	now, skew, fresh := max(c.TS, house.Arrival()), auction.Time(h.Policy.Skew), auction.Time(h.Policy.Freshness)
 	c = Restamped(c, draw(h, "listed", now, now, now, now-fresh, now-fresh-1, now+skew, now+skew+1))
@@ -184,6 +191,9 @@ func (h *history) stamp(s *auction.State) auction.Time {
 		now, now, now, now, now - 1, now.Add(-400 * time.Millisecond), now.Add(-2 * time.Second),
 		now.Add(-5 * time.Second), now.Add(-5*time.Second) - 1, now.Add(500 * time.Millisecond),
 		now.Add(500*time.Millisecond) + 1, s.Listed, s.Listed + 1, s.End() - 1, s.End() - 1, s.End(),
+	}
+	if soft := s.Terms.Soft; soft != nil {
+		times = append(times, s.End()-auction.Time(soft.Window), s.End()-auction.Time(soft.Window)-1)
 	}
 	if s.Leader != nil {
 		times = append(times, s.Leader.TS-1, s.Leader.TS-1, s.Leader.TS, s.Leader.TS+1)

@@ -46,6 +46,7 @@ func Run(t *testing.T, open Factory) {
 		{"no trusted time, no answer", testNoTime},
 		{"bids at once are numbered without gaps", testConcurrent},
 		{"a bid after the end is recorded, whatever its value", testRecorded},
+		{"a late bid moves a soft end", testSoftClose},
 		{"a close is over the stamped head, once", testClose},
 		{"many close at once, one record", testCloseConcurrent},
 		{"seller and winner disclose, nobody else", testDisclose},

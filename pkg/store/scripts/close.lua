@@ -7,19 +7,15 @@
 local state, log, mail = KEYS[1], KEYS[2], KEYS[3]
 local deadline, size, arrival, tail, commitment, salt, private = unpack(ARGV)
 
-local clock = redis.call('TIME')
-if tonumber(clock[1]) * 1000000 + tonumber(clock[2]) > tonumber(deadline) then return {'stale'} end
+if late(deadline) then return {'stale'} end
 
 local s = redis.call('HMGET', state, 'closed', 'm')
 if s[1] then return {'done'} end
 local m = s[2]
 if not m then return {'unknown'} end
-local length = redis.call('XLEN', log)
-if length ~= tonumber(size) then return {'grew'} end
-if tonumber(arrival) > tonumber(m) then m = arrival end
-local seq = string.format('%.0f', length + 1)
-local event = '{"seq":' .. seq .. tail
-redis.call('XADD', log, seq .. '-0', 'm', m, 'e', event, 'c', commitment, 's', salt, 'p', private)
+if redis.call('XLEN', log) ~= tonumber(size) then return {'grew'} end
+m = latest(arrival, m)
+local seq, event = append(log, m, tail, commitment, salt, private)
 redis.call('HSET', state, 'closed', '1', 'm', m)
 redis.call('PUBLISH', log, seq)
 redis.call('PUBLISH', mail, seq)

@@ -8,17 +8,13 @@
 local state, log, answers = KEYS[1], KEYS[2], KEYS[3]
 local deadline, mark, policy, skew, freshness, arrival, tail, commitment, salt, private = unpack(ARGV)
 
-local clock = redis.call('TIME')
-if tonumber(clock[1]) * 1000000 + tonumber(clock[2]) > tonumber(deadline) then return {'stale'} end
+if late(deadline) then return {'stale'} end
 
 local s = redis.call('HMGET', state, 'in_force', 'm')
 if mark ~= '' and redis.call('HEXISTS', answers, mark) == 1 then return {'done'} end
 if policy ~= '' and policy == s[1] then return {'done'} end
-local m = s[2] or '0'
-if tonumber(arrival) > tonumber(m) then m = arrival end
-local seq = string.format('%.0f', redis.call('XLEN', log) + 1)
-local event = '{"seq":' .. seq .. tail
-redis.call('XADD', log, seq .. '-0', 'm', m, 'e', event, 'c', commitment, 's', salt, 'p', private)
+local m = latest(arrival, s[2] or '0')
+local seq, event = append(log, m, tail, commitment, salt, private)
 redis.call('HSET', state, 'm', m)
 if policy ~= '' then
   redis.call('HSET', state, 'in_force', policy, 'skew', skew, 'freshness', freshness)
