@@ -25,7 +25,7 @@ func Cluster(dir string) (*Deployment, error) {
 	d := new(Deployment)
 	for i := range 2 * shards {
 		s, err := start(dir, fmt.Sprint("redis", i+1), func(dir string, port int) ([]string, error) {
-			bus, err := freePort()
+			bus, err := FreePort()
 			return dataArgs(dir, port, "--appendfsync", "everysec", "--min-replicas-to-write", "1",
 				"--min-replicas-max-lag", "5", "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus),
 				"--cluster-node-timeout", "2000"), err

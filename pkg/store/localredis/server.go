@@ -41,7 +41,7 @@ func start(dir, name string, args func(dir string, port int) ([]string, error)) 
 	}
 	for range 3 { // somebody else may take the port in between
 		var err error
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = FreePort(); err != nil {
 			return nil, err
 		}
 		if s.args, err = args(s.dir, s.port); err != nil {
@@ -133,10 +133,10 @@ func dataArgs(dir string, port int, more ...string) []string {
 	}, more...)
 }
 
-// freePort finds a port that nobody listens on. It is below those from which the
+// FreePort finds a port that nobody listens on. It is below those from which the
 // system takes the near end of a connection, so that nobody takes it while its
 // server is killed.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	for range 100 {
 		port := 12_000 + rand.IntN(20_000)
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
