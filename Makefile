@@ -38,6 +38,10 @@ fmt: ## Format all Go files.
 bench: ## Run the benchmarks of all packages.
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: chaos
+chaos: ## Break a house for five minutes while people bid, and check that nothing is lost.
+	go run ./chaos
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for a minute each.
 	scripts/fuzz.sh 60s

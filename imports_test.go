@@ -16,8 +16,8 @@ import (
 const module = "github.com/sigilo/sigilo"
 
 // layers from the inside out: a package imports no layer above its own. bench
-// drives the services, and cmd/sigilo calls it.
-var layers = []string{"pkg", "services", "bench", "cmd"}
+// drives the services, and cmd/sigilo calls it; chaos runs the programs.
+var layers = []string{"pkg", "services", "bench", "cmd", "chaos"}
 
 // adapters lists, for each package under pkg, the other ones that it may import
 // besides auction and wire. A package that is not here may import those two.
@@ -42,6 +42,8 @@ var owners = map[string][]string{
 	"github.com/coreos/go-oidc/":              {"services/ca"},
 	"github.com/beevik/ntp":                   {"services/tsa"},
 	"github.com/sigstore/timestamp-authority": {"bench"},
+	"github.com/Shopify/toxiproxy/":           {"chaos"},
+	"github.com/anishathalye/porcupine":       {"chaos"},
 	"github.com/transparency-dev/merkle":      {},
 	"pgregory.net/rapid":                      {},
 	"testing":                                 {},
@@ -208,12 +210,14 @@ func TestCheckImport(t *testing.T) {
 		{"cmd/dms", ours + "services/dms", true},
 		{"cmd/sigilo", ours + "bench", true},
 		{"bench", ours + "services/allinone", true},
+		{"chaos", ours + "services/ca", true},
 		{"services/dms", ours + "pkg/store", true},
 		{"services/allinone", ours + "services/dms", true},
 		{"services/dms/internal/frames", ours + "services/dms", true},
 		{"pkg/store", ours + "services/dms", false},
 		{"services/dms", ours + "cmd/dms", false},
 		{"services/dms", ours + "bench", false},
+		{"bench", ours + "chaos", false},
 		{"services/dms", ours + "services/ca", false},
 		{"cmd/dms", module + "/nowhere", false},
 

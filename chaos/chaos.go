@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// errOff says that a run found something.
+var errOff = errors.New("something is off: see above")
+
+// A tally is what a run comes to.
+type tally struct {
+	rounds, faults, commands int
+	found                    findings
+	took                     time.Duration
+}
+
+func (t tally) String() string {
+	return fmt.Sprintf("rounds %d, faults %d, commands %d, lost %d, doubled %d, gaps %d, other findings %d, seconds %.0f",
+		t.rounds, t.faults, t.commands, t.found.count(lost), t.found.count(doubled), t.found.count(gap),
+		len(t.found)-t.found.count(lost)-t.found.count(doubled)-t.found.count(gap), t.took.Seconds())
+}
+
+// chaos runs rounds until there were enough, or one has a finding. An interrupted
+// run tells of the rounds that it finished.
+func chaos(ctx context.Context, cfg config, out io.Writer) error {
+	dir := cfg.Dir
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "sigilo-chaos-"); err != nil {
+			return err
+		}
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	say := teller(out)
+	say("seed %d, %s Redis, %d replicas of the DMS, files in %s", cfg.Seed, cfg.Redis, cfg.Replicas, dir)
+	total, err := rounds(ctx, cfg, dir, say)
+	if interrupted := ctx.Err() != nil; interrupted {
+		err = nil // by whoever has seen enough
+	}
+	if err == nil && len(total.found) > 0 {
+		err = errOff
+	}
+	if err != nil {
+		say("repeat with --seed %d; logs and profiles are in %s", cfg.Seed, dir)
+	} else if cfg.Dir == "" {
+		err = os.RemoveAll(dir)
+	}
+	say("%s", total)
+	return err
+}
+
+// teller writes lines, one at a time.
+func teller(out io.Writer) func(string, ...any) {
+	var mu sync.Mutex
+	start := time.Now()
+	return func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(out, "%7.2f  "+format+"\n", append([]any{time.Since(start).Seconds()}, args...)...)
+	}
+}
+
+func rounds(ctx context.Context, cfg config, dir string, say func(string, ...any)) (tally, error) {
+	var total tally
+	if err := build(ctx, dir); err != nil {
+		return total, err
+	}
+	h, err := startHouse(ctx, dir, dir, cfg.Redis, cfg.Replicas)
+	defer h.stop()
+	if err != nil {
+		return total, fmt.Errorf("start the house: %w", err)
+	}
+	each := say
+	if !cfg.Verbose {
+		each = func(string, ...any) {}
+	}
+	r, err := newRun(ctx, h, dir, each)
+	defer r.end()
+	if err != nil {
+		return total, fmt.Errorf("people enrol: %w", err)
+	}
+	began := time.Now()
+	for n := 1; (cfg.Rounds == 0 || n <= cfg.Rounds) && time.Since(began) < cfg.For; n++ {
+		if err := r.one(ctx, n, cfg.Seed+uint64(n), &total, say); err != nil {
+			return total, err
+		}
+		total.took = time.Since(began)
+		if len(total.found) > 0 {
+			break
+		}
+	}
+	return total, nil
+}
+
+// one holds a round, audits it, and adds it to the tally.
+func (r *run) one(ctx context.Context, n int, seed uint64, total *tally, say func(string, ...any)) error {
+	held, err := r.round(ctx, n, seed)
+	if err != nil {
+		return fmt.Errorf("round %d: %w", n, err)
+	}
+	record, err := r.read(ctx, held)
+	if err != nil {
+		return fmt.Errorf("round %d: %w", n, err)
+	}
+	found := audit(record)
+	commands := record.commands()
+	total.rounds++
+	total.faults += held.faults
+	total.commands += commands
+	total.found = append(total.found, found...)
+	say("round %d: %d faults (%s), %d commands, lost %d, doubled %d, gaps %d, %.0f s", n, held.faults, held.each,
+		commands, found.count(lost), found.count(doubled), found.count(gap), held.took.Seconds())
+	for _, f := range found {
+		say("  %s", f)
+	}
+	for _, p := range held.people {
+		p.forget()
+	}
+	return nil
+}

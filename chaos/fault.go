@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A fault is one way to break a part.
+type fault string
+
+// Faults. All but the first two hit links.
+const (
+	faultKill    fault = "kill"    // kill -9, and started again
+	faultStop    fault = "stop"    // SIGSTOP, and SIGCONT
+	faultCut     fault = "cut"     // connections end, and are refused
+	faultSilence fault = "silence" // connections stay, and deliver nothing
+	faultDelay   fault = "delay"   // connections deliver late
+)
+
+const (
+	shortestFault = 100 * time.Millisecond
+	longestFault  = 2500 * time.Millisecond // longer than a call may be old when Redis comes to it
+	longestPause  = 3 * time.Second
+	longestDelay  = 300 * time.Millisecond
+)
+
+// A storm breaks the parts of a house: one of the database and one of the
+// services at a time, the two independently of each other.
+type storm struct {
+	house *house
+	say   func(format string, args ...any) // of each fault
+
+	mu    sync.Mutex
+	count map[string]int // by fault and part; guarded by mu
+}
+
+// blow breaks parts until ctx ends, mends the last, and returns once all of the
+// house is healthy. An error is of a part that does not come back within whole.
+func (s *storm) blow(ctx, whole context.Context, seed uint64) error {
+	var blowing errgroup.Group
+	blowing.Go(func() error {
+		d := s.house.database
+		return s.loop(ctx, whole, rand.New(rand.NewPCG(seed, 1)), d.pick, d.Settle)
+	})
+	blowing.Go(func() error {
+		any := func(_ context.Context, random *rand.Rand) *part {
+			return s.house.services[random.IntN(len(s.house.services))]
+		}
+		return s.loop(ctx, whole, rand.New(rand.NewPCG(seed, 2)), any, nil)
+	})
+	if err := blowing.Wait(); err != nil {
+		return err
+	}
+	return s.house.healthy(whole)
+}
+
+// loop breaks one part after another. It goes on when the one is whole again, or
+// where settle is given, when that returns.
+func (s *storm) loop(
+	ctx, whole context.Context, random *rand.Rand,
+	pick func(context.Context, *rand.Rand) *part, settle func(context.Context) error,
+) error {
+	for pause(ctx, between(random, 0, longestPause)) {
+		p := pick(whole, random)
+		faults := []fault{faultKill, faultStop}
+		if len(p.links) > 0 {
+			faults = append(faults, faultCut, faultSilence, faultDelay)
+		}
+		f := faults[random.IntN(len(faults))]
+		hold := between(random, shortestFault, longestFault)
+		s.note(f, p)
+		s.say("%s %s for %v", f, p.name, hold.Round(time.Millisecond))
+		if err := p.suffer(ctx, whole, f, hold, random); err != nil {
+			return fmt.Errorf("%s %s: %w", f, p.name, err)
+		}
+		again := settle
+		if again == nil {
+			again = func(ctx context.Context) error { return await(ctx, p.name, p.ready) }
+		}
+		if err := again(whole); err != nil {
+			return fmt.Errorf("after %s %s: %w", f, p.name, err)
+		}
+	}
+	return nil
+}
+
+// suffer breaks the part, for hold or until ctx ends, and mends it.
+func (p *part) suffer(ctx, whole context.Context, f fault, hold time.Duration, random *rand.Rand) error {
+	switch f {
+	case faultKill:
+		p.process.Kill()
+		pause(ctx, hold)
+		return p.process.Restart()
+	case faultStop:
+		if err := p.process.Suspend(); err != nil {
+			return err
+		}
+		pause(ctx, hold)
+		return p.process.Resume()
+	}
+	l := p.links[random.IntN(len(p.links))]
+	switch f {
+	case faultCut:
+		l.cut()
+		pause(ctx, hold)
+		return l.mend(whole)
+	case faultSilence, faultDelay:
+		toxic := toxicSilence
+		if f == faultDelay {
+			toxic = toxicDelay
+		}
+		if err := l.poison(toxic, between(random, longestDelay/10, longestDelay)); err != nil {
+			return err
+		}
+		pause(ctx, hold)
+		l.cure(whole)
+		return nil
+	}
+	return errors.New("no such fault")
+}
+
+func (s *storm) note(f fault, p *part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count[string(f)+" "+strings.TrimRight(p.name, "0123456789")]++
+}
+
+// counts returns how many faults there were, and how many of each.
+func (s *storm) counts() (total int, each string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(s.count)) {
+		total += s.count[name]
+		words = append(words, fmt.Sprintf("%s %d", name, s.count[name]))
+	}
+	return total, strings.Join(words, ", ")
+}
+
+// pause waits, and reports whether ctx has not ended before.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func between(random *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(random.Int64N(int64(to-from)))
+}

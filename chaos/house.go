@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/client"
+	"github.com/sigilo/sigilo/pkg/store/localredis"
+	"github.com/sigilo/sigilo/services/ca"
+)
+
+const (
+	houseID   = "chaos"
+	authority = "tsa1"
+	// lateness is freshness and grace of the house's policy: less than usual, so
+	// that rounds are short.
+	lateness = 3 * time.Second
+)
+
+// A part is one process of a house, and the links to it.
+type part struct {
+	name    string
+	process process
+	links   []*link
+	ready   func(context.Context) error // nil where it is the database that must be ready
+}
+
+// A house is a whole house in processes of its own.
+type house struct {
+	dir      string
+	keys     string
+	at       client.House // as clients see it, through the links
+	database *database
+	services []*part // CA, time authority, replicas
+}
+
+// programs are what a house runs.
+var programs = []string{"ca", "tsa", "dms"}
+
+// build builds the programs into a folder.
+func build(ctx context.Context, dir string) error {
+	args := []string{"build", "-o", dir + string(filepath.Separator)}
+	for _, p := range programs {
+		args = append(args, "github.com/sigilo/sigilo/cmd/"+p)
+	}
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the programs: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// startHouse starts all of a house in dir, where the programs are in bin, and
+// returns once it is ready. The caller stops it, also after an error.
+func startHouse(ctx context.Context, dir, bin, shape string, replicas int) (*house, error) {
+	h := &house{dir: dir, keys: filepath.Join(dir, "keys")}
+	err := ca.Bootstrap(h.keys, ca.BootstrapConfig{House: houseID, Authorities: []string{authority}, Now: time.Now()})
+	if err != nil {
+		return h, err
+	}
+	if err := h.shortenPolicy(); err != nil {
+		return h, err
+	}
+	root, err := os.ReadFile(h.file(ca.FileRoot))
+	if err != nil {
+		return h, err
+	}
+	n := newNetwork()
+	if h.database, err = startDatabase(n, shape, dir, replicas); err != nil {
+		return h, err
+	}
+	h.at = client.House{House: houseID, Root: string(root)}
+	key, certificate := ca.TSAFiles(authority, false)
+	url, err := h.run(n, authority, filepath.Join(bin, "tsa"), "--certificate", h.file(certificate), "--key", h.file(key))
+	if err != nil {
+		return h, err
+	}
+	h.at.TSA = []string{url}
+	h.at.CA, err = h.run(n, "ca", filepath.Join(bin, "ca"), "--house", houseID, "--mode", ca.ModeOpen, "--rate", "0",
+		"--root", h.file(ca.FileRoot), "--certificate", h.file(ca.FileCertificate), "--key", h.file(ca.FileKey),
+		"--token-key", h.file(ca.FileTokenKey), "--credential-key", h.file(ca.FileCredentialKey),
+		"--operator-token", h.file(ca.FileOperatorToken), "--registry", filepath.Join(dir, "registry.db"))
+	if err != nil {
+		return h, err
+	}
+	for i := range replicas {
+		url, err := h.run(n, fmt.Sprintf("dms%d", i+1), filepath.Join(bin, "dms"), "--house", houseID,
+			"--redis-url", h.database.url(i), "--ca", h.at.CA, "--tsa", authority+"="+h.at.TSA[0],
+			"--root", h.file(ca.FileRoot), "--certificate", h.file(ca.FileDMS), "--key", h.file(ca.FileDMSKey),
+			"--log-key", h.file(ca.FileLogKey), "--policy", h.file(ca.FilePolicy), "--operator-token", h.file(ca.FileOperatorToken),
+			"--session-life", "1m", "--max-per-address", "0")
+		if err != nil {
+			return h, err
+		}
+		h.at.DMS = append(h.at.DMS, url)
+	}
+	return h, h.healthy(ctx)
+}
+
+func (h *house) file(name string) string { return filepath.Join(h.keys, name) }
+
+// shortenPolicy shortens what a close waits for.
+func (h *house) shortenPolicy() error {
+	doc, err := os.ReadFile(h.file(ca.FilePolicy))
+	if err != nil {
+		return err
+	}
+	policy, err := auction.ParsePolicy(doc)
+	if err != nil {
+		return err
+	}
+	policy.Freshness, policy.Grace = lateness.Microseconds(), lateness.Microseconds()
+	if doc, err = policy.Encode(); err != nil {
+		return err
+	}
+	return os.WriteFile(h.file(ca.FilePolicy), doc, 0o600)
+}
+
+// run starts a service, and returns its URL through a link.
+func (h *house) run(n network, name string, argv ...string) (string, error) {
+	public, err := localredis.FreePort()
+	if err != nil {
+		return "", err
+	}
+	internal, err := localredis.FreePort()
+	if err != nil {
+		return "", err
+	}
+	listen := fmt.Sprintf("127.0.0.1:%d", public)
+	l, err := n.to(name, listen)
+	if err != nil {
+		return "", err
+	}
+	p := &service{
+		argv: append(argv, "--listen", listen, "--internal", fmt.Sprintf("127.0.0.1:%d", internal)),
+		log:  filepath.Join(h.dir, name+".log"),
+	}
+	ready := fmt.Sprintf("http://127.0.0.1:%d/readyz", internal)
+	h.services = append(h.services, &part{name: name, process: p, links: []*link{l}, ready: func(ctx context.Context) error {
+		if err := p.Restart(); err != nil {
+			return err
+		}
+		return getOK(ctx, ready)
+	}})
+	return "http://" + l.at, p.Restart()
+}
+
+const askTimeout = time.Second // of a question to a service on this machine
+
+func getOK(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10)) // says why, if it comes
+		return fmt.Errorf("not ready: %s", body)
+	}
+	return nil
+}
+
+// healthy returns once every part does its work.
+func (h *house) healthy(ctx context.Context) error {
+	if err := h.database.Settle(ctx); err != nil {
+		return err
+	}
+	for _, p := range h.services {
+		if err := await(ctx, p.name, p.ready); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop ends all processes and links at once.
+func (h *house) stop() {
+	for _, p := range h.services {
+		p.process.Kill()
+		for _, l := range p.links {
+			l.cut()
+		}
+	}
+	if h.database != nil {
+		h.database.stop()
+	}
+}
