@@ -139,7 +139,11 @@ const maxChain = 8
 
 // encodeBlobs writes each blob with its length in front, 32 bits, big-endian.
 func encodeBlobs(blobs ...auction.Blob) []byte {
-	var b []byte
+	size := 0
+	for _, blob := range blobs {
+		size += 4 + len(blob)
+	}
+	b := make([]byte, 0, size)
 	for _, blob := range blobs {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(blob)))
 		b = append(b, blob...)
