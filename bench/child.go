@@ -82,6 +82,7 @@ func RunDMS(ctx context.Context, in io.Reader, out io.Writer) error {
 			c.ask(lines.Text())
 		}
 	}()
+	ops.UseMemory(os.DirFS("/")) // as cmd/dms does
 	return dms.Run(ctx, c.config(cfg))
 }
 

@@ -37,5 +37,6 @@ func run(ctx context.Context, args []string) error {
 	if err := program.Parse(&cfg, args); err != nil {
 		return err
 	}
+	ops.UseMemory(os.DirFS("/"))
 	return dms.Run(ctx, cfg)
 }
