@@ -75,14 +75,10 @@ func (c *conn) spectate() {
 // serve runs one connection from handshake to end.
 func (c *conn) serve(ws *websocket.Conn, plain *plainConn) {
 	defer ws.CloseNow()
-	// A defect that one client finds must not end the connections of all.
-	defer func() {
-		if p := recover(); p != nil {
-			c.srv.log.ErrorContext(c.srv.ctx, "a connection panicked", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
+	// Reads and writes have no context of their own, which costs more than they do.
+	defer context.AfterFunc(c.srv.ctx, func() { ws.CloseNow() })()
 	metrics := c.srv.metrics
-	if err := c.shakeHands(ws); err != nil {
+	if err := c.contain(func() error { return c.shakeHands(ws) }); err != nil {
 		metrics.handshake(err)
 		c.srv.log.DebugContext(c.srv.ctx, "handshake failed", "error", err)
 		ws.Close(closeCode(err), closeText(err))
@@ -93,6 +89,20 @@ func (c *conn) serve(ws *websocket.Conn, plain *plainConn) {
 	metrics.sessions.WithLabelValues(mode).Inc()
 	defer metrics.sessions.WithLabelValues(mode).Dec()
 	c.run(plain)
+}
+
+var errPanic = auction.Refuse(auction.CodeInternal, "a defect of this replica")
+
+// contain runs a part of the connection's work: a defect that one client finds
+// must not end the connections of all.
+func (c *conn) contain(work func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.srv.log.ErrorContext(c.srv.ctx, "a connection panicked", "panic", p, "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return work()
 }
 
 var errMode = auction.Refuse(auction.CodeBadHandshake, "none of the modes that the client offers is spoken here")
@@ -167,11 +177,11 @@ func closeText(err error) string {
 
 // run reads, writes and watches the time until one of them ends, and tells the
 // client why. Until then nothing may cut off a call on the socket, which would
-// end it without a word: such calls have the server's context, not ctx.
+// end it without a word: ctx is not for such calls.
 func (c *conn) run(plain *plainConn) {
 	ctx, cancel := context.WithCancel(c.srv.ctx)
 	defer cancel()
-	c.tasks.Go(func() { c.end(c.read(ctx)) })
+	c.tasks.Go(func() { c.end(c.contain(func() error { return c.read(ctx) })) })
 	if c.session == nil {
 		c.srv.pump.Attach(c.queue, outlet{c, plain})
 	} else {
@@ -199,20 +209,33 @@ func (c *conn) end(err error) {
 
 func (c *conn) read(ctx context.Context) error {
 	for {
-		frame, err := c.socket.Read(c.srv.ctx)
+		message, err := c.receive()
 		if err != nil {
 			return err
 		}
-		if c.session != nil {
-			c.srv.metrics.timed("session_open", func() { frame, err = c.session.Open(frame) })
-			if err != nil {
-				return err
-			}
-		}
-		if err := c.handle(ctx, frame); err != nil {
+		if err := c.handle(ctx, message); err != nil {
 			return err
 		}
 	}
+}
+
+// frames are buffers for the frames of sessions, longer than the longest.
+var frames = sync.Pool{New: func() any {
+	buffer := make([]byte, session.MaxClientMessage+1)
+	return &buffer
+}}
+
+// receive returns the next message, which is the caller's.
+func (c *conn) receive() (message []byte, err error) {
+	if c.session == nil {
+		return c.socket.Read(context.Background())
+	}
+	err = c.socket.readInto(context.Background(), &frames, func(frame []byte) error {
+		var err error
+		c.srv.metrics.timed("session_open", func() { message, err = c.session.Open(frame) })
+		return err
+	})
+	return message, err
 }
 
 // write takes all that is queued and writes it as few frames as hold it.
@@ -257,7 +280,7 @@ func (c *conn) send(frame []byte) error {
 		}
 		frame = sealed
 	}
-	return c.socket.Write(c.srv.ctx, frame)
+	return c.socket.Write(context.Background(), frame)
 }
 
 // watchTime pings, and says goodbye when the connection has lived long enough,

@@ -346,3 +346,19 @@ func TestSessionModesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// A defect that one client finds ends its connection, and no other.
+func TestPanicIsContained(t *testing.T) {
+	s := newStage(t, nil)
+	bystander, finder := s.spectator(), s.spectator()
+	id := s.listed(1)
+	s.srv.store = nil // a request that needs it finds the defect
+	finder.send(&wire.EntriesRequest{ID: 1, Log: auction.LogID(id), From: 1, View: wire.ViewPublic})
+	if _, code := finder.ends(); code != wire.CloseInternal {
+		t.Errorf("closed with %d, want %d", code, wire.CloseInternal)
+	}
+	bystander.send(&wire.UnfollowRequest{ID: 1, Log: auction.HouseLog})
+	if m := bystander.expect(); m.AnswerID() != 1 {
+		t.Errorf("got %T", m)
+	}
+}

@@ -12,6 +12,11 @@ import (
 	"github.com/sigilo/sigilo/pkg/session"
 )
 
+// frameBuffer is the size of what a session's connection is read by. It holds a
+// client's frame of the common size with the header of the WebSocket, so that
+// one system call reads it: net/http's buffer takes two.
+const frameBuffer = session.ClientFrame + session.Overhead + 14
+
 // spectatorBuffer is the size of either buffer of a spectator's connection. It
 // holds a whole control frame, and most requests. What net/http hands over has
 // 4 KiB each, which is most of what thousands of spectators would take.
@@ -39,12 +44,12 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if s, ok := conn.(syscall.Conn); ok {
 		u.conn.raw, _ = s.SyscallConn() // without it, every write waits
 	}
-	if !u.spectator {
-		buffers.Writer.Reset(u.conn)
-		return u.conn, buffers, nil
-	}
 	early, _ := buffers.Peek(buffers.Reader.Buffered()) // what is buffered can be peeked at
 	u.conn.early = bytes.Clone(early)
+	if !u.spectator {
+		buffers.Writer.Reset(u.conn)
+		return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, frameBuffer), buffers.Writer), nil
+	}
 	return u.conn, bufio.NewReadWriter(
 		bufio.NewReaderSize(u.conn, spectatorBuffer), bufio.NewWriterSize(u.conn, spectatorBuffer)), nil
 }
@@ -57,7 +62,8 @@ type plainConn struct {
 	raw   syscall.RawConn // nil if there is none, as with TLS
 	early []byte          // what came before the upgrade; of the goroutine that reads
 
-	writing sync.Mutex
+	writing  sync.Mutex
+	deadline time.Time // of writes, none if zero; guarded by writing
 
 	// Of the pump.
 	left []byte // what offer has not written
@@ -73,9 +79,16 @@ func (c *plainConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+// Write takes writeTimeout at most, and may take half of it: the deadline moves
+// only when less is left, since moving it each time costs as much as a small
+// write of its own.
 func (c *plainConn) Write(p []byte) (int, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	if now := time.Now(); c.deadline.Sub(now) < writeTimeout/2 {
+		c.deadline = now.Add(writeTimeout)
+		_ = c.SetWriteDeadline(c.deadline) // it fails as the write does
+	}
 	return c.Conn.Write(p)
 }
 
@@ -104,6 +117,6 @@ func (c *plainConn) flush() error {
 	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout)) // it fails as the write does
 	_, err := c.Conn.Write(c.left)
 	_ = c.SetWriteDeadline(time.Time{})
-	c.left, c.held = nil, false
+	c.left, c.held, c.deadline = nil, false, time.Time{}
 	return err
 }
