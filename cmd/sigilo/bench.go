@@ -15,10 +15,11 @@ import (
 
 // benchCmd holds the benchmarks: sigilo bench NAME.
 type benchCmd struct {
-	Load   benchLoadCmd   `cmd:"" help:"Put a house of your own under load."`
-	Bid    benchBidCmd    `cmd:"" help:"Measure what a bid costs the DMS, against the floor of its cryptography."`
-	Fanout benchFanoutCmd `cmd:"" help:"Measure what an event costs the DMS for each of many spectators."`
-	DMS    benchDMSCmd    `cmd:"" name:"dms" hidden:"" help:"The replica of the other benchmarks, in a process of its own."`
+	Load      benchLoadCmd      `cmd:"" help:"Put a house of your own under load."`
+	Bid       benchBidCmd       `cmd:"" help:"Measure what a bid costs the DMS, against the floor of its cryptography."`
+	Fanout    benchFanoutCmd    `cmd:"" help:"Measure what an event costs the DMS for each of many spectators."`
+	Handshake benchHandshakeCmd `cmd:"" help:"Measure what setting up a session costs, in each mode."`
+	DMS       benchDMSCmd       `cmd:"" name:"dms" hidden:"" help:"The replica of the other benchmarks, in a process of its own."`
 }
 
 type benchBidCmd struct {
@@ -48,6 +49,20 @@ func (c *benchBidCmd) Run(ctx context.Context, a *app) error {
 		DMS: []string{program, "bench", "dms"}, RedisURL: c.Redis, Participants: c.Participants, Auctions: c.Auctions,
 		Duration: c.Duration, Warmup: c.Warmup, Profile: c.CPUProfile, Progress: a.err,
 	})
+	return a.report(result, err)
+}
+
+type benchHandshakeCmd struct {
+	Rounds int `help:"Handshakes in each mode." default:"1000"`
+}
+
+func (benchHandshakeCmd) Help() string {
+	return `Example: sigilo bench handshake --json`
+}
+
+// Run measures handshakes. Needs no house.
+func (c *benchHandshakeCmd) Run(ctx context.Context, a *app) error {
+	result, err := bench.Handshake(ctx, c.Rounds)
 	return a.report(result, err)
 }
 
