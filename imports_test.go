@@ -39,7 +39,7 @@ var owners = map[string][]string{
 	"github.com/alecthomas/kong":              {"pkg/ops", "cmd"},
 	"modernc.org/sqlite":                      {"services/ca"},
 	"filippo.io/age":                          {"pkg/identity"},
-	"github.com/coreos/go-oidc/":              {"services/ca"},
+	"github.com/coreos/go-oidc/":              {"services/ca", "pkg/client"},
 	"github.com/beevik/ntp":                   {"services/tsa"},
 	"github.com/sigstore/timestamp-authority": {"bench"},
 	"github.com/Shopify/toxiproxy/":           {"chaos"},

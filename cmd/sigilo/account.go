@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/client"
@@ -12,6 +13,7 @@ import (
 type enrollCmd struct {
 	House     string            `placeholder:"FILE" help:"The house's file, or the ready file of a house that is up. Needed once: the profile pins it."`
 	Invite    string            `placeholder:"CODE" help:"The code that the house's operator gave you."`
+	Login     bool              `help:"Log in with a browser on this machine, where the house has an identity provider."`
 	Username  string            `placeholder:"NAME" help:"Your name, where the house takes everybody."`
 	Attribute map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"More about you, with --username: email=ada@example.org. Repeat it for more."`
 }
@@ -20,6 +22,7 @@ func (enrollCmd) Help() string {
 	return `Examples:
 
     sigilo enroll --house house.json --invite 7K3F-...
+    sigilo enroll --house house.json --login
     sigilo enroll --house ready.json --username ada --attribute email=ada@example.org
     sigilo enroll                 (logs in again after a logout)`
 }
@@ -27,6 +30,8 @@ func (enrollCmd) Help() string {
 // Validate demands what belongs together.
 func (cmd *enrollCmd) Validate() error {
 	switch {
+	case cmd.Login && (cmd.Invite != "" || cmd.Username != ""):
+		return errors.New("--login says who you are: leave --invite and --username out")
 	case cmd.Invite != "" && cmd.Username != "":
 		return errors.New("--invite names you already: leave --username out")
 	case cmd.Username == "" && len(cmd.Attribute) > 0:
@@ -35,7 +40,10 @@ func (cmd *enrollCmd) Validate() error {
 	return nil
 }
 
-func (cmd *enrollCmd) asNewcomer() bool { return cmd.Invite != "" || cmd.Username != "" }
+func (cmd *enrollCmd) asNewcomer() bool { return cmd.Invite != "" || cmd.Username != "" || cmd.Login }
+
+// loginPatience is how long a person may take to log in with a browser.
+const loginPatience = 5 * time.Minute
 
 // enrolled is what an enrolment gives.
 type enrolled struct {
@@ -47,7 +55,11 @@ type enrolled struct {
 
 // Run makes the profile, unless it is there, and enrols its key.
 func (cmd *enrollCmd) Run(ctx context.Context, a *app) error {
-	ctx, cancel := a.limit(ctx)
+	patience := a.Timeout
+	if cmd.Login {
+		patience += loginPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	p, err := cmd.profile(a)
 	if err != nil {
@@ -58,7 +70,14 @@ func (cmd *enrollCmd) Run(ctx context.Context, a *app) error {
 	}
 	switch {
 	case cmd.asNewcomer():
-		err = a.node.Enroll(ctx, client.Enrolment{Invite: cmd.Invite, Username: cmd.Username, Attributes: cmd.Attribute})
+		who := client.Enrolment{Invite: cmd.Invite, Username: cmd.Username, Attributes: cmd.Attribute}
+		if cmd.Login {
+			who.Browse = func(url string) error {
+				a.note("log in with a browser on this machine, within %v: %s", loginPatience, plain(url))
+				return nil
+			}
+		}
+		err = a.node.Enroll(ctx, who)
 	case !p.Enrolled():
 		err = a.node.Renew(ctx)
 	}
@@ -104,7 +123,7 @@ func (cmd *enrollCmd) profile(a *app) (*client.Profile, error) {
 	case cmd.House == "":
 		return nil, usage("--house is needed to make a profile: the file says where the house is, and which root to trust")
 	case !cmd.asNewcomer():
-		return nil, usage("--invite is needed to make a profile, or --username where the house takes everybody")
+		return nil, usage("--invite is needed to make a profile, or --login where the house has an identity provider, or --username where it takes everybody")
 	}
 	if p, err = client.CreateProfile(a.Profile, house); err != nil {
 		return nil, local("make the profile: %w", err)

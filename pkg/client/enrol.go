@@ -24,16 +24,22 @@ const (
 var errNotEnrolled = auction.Refuse(auction.CodeBadCertificate, "not enrolled with the house: enrol first")
 
 // Enrolment is what a CA asks of a newcomer: in mode invite the code that its
-// operator made, in mode open a name of one's own choice.
+// operator made, in mode open a name of one's own choice, in mode oidc a login at
+// the identity provider of the house.
 type Enrolment struct {
 	Invite     string
 	Username   string
 	Attributes map[string]string
+	// Browse, if set, has the person log in: it is given the address to open in a
+	// browser on this machine, and need not wait until that is done. The context
+	// of Enroll bounds the wait.
+	Browse func(url string) error
 }
 
 type signRequest struct {
 	CSR        auction.Blob      `json:"csr"`
 	Invite     string            `json:"invite,omitzero"`
+	IDToken    string            `json:"id_token,omitzero"`
 	Username   string            `json:"username,omitzero"`
 	Attributes map[string]string `json:"attributes,omitzero"`
 	Proof      string            `json:"proof,omitzero"`
@@ -53,7 +59,13 @@ func (c *Client) Enroll(ctx context.Context, e Enrolment) error {
 	if err != nil {
 		return err
 	}
-	return c.sign(ctx, signRequest{CSR: csr, Invite: e.Invite, Username: e.Username, Attributes: e.Attributes})
+	request := signRequest{CSR: csr, Invite: e.Invite, Username: e.Username, Attributes: e.Attributes}
+	if e.Browse != nil {
+		if request.IDToken, err = c.logIn(ctx, csr, e.Browse); err != nil {
+			return err
+		}
+	}
+	return c.sign(ctx, request)
 }
 
 // Renew gets a new certificate and credential for a key that is registered

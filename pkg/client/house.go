@@ -81,10 +81,14 @@ func (h House) root() ([]byte, error) {
 
 // CheckURLs refuses plain http beyond this machine: what it carries names people.
 func (h House) CheckURLs() error {
-	for _, raw := range append(append([]string{h.CA}, h.TSA...), h.DMS...) {
+	return checkURLs(append(append([]string{h.CA}, h.TSA...), h.DMS...))
+}
+
+func checkURLs(urls []string) error {
+	for _, raw := range urls {
 		u, err := url.Parse(raw)
 		if err != nil {
-			return auction.Refuse(auction.CodeBadRequest, "the house file has a URL that is none")
+			return auction.Refuse(auction.CodeBadRequest, "the house names a URL that is none")
 		}
 		ip := net.ParseIP(u.Hostname())
 		local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 
@@ -23,6 +24,17 @@ func NewRequest(key *ecdsa.PrivateKey) ([]byte, error) {
 		return nil, fmt.Errorf("make certificate request: %w", err)
 	}
 	return der, nil
+}
+
+// loginLabel and the request follow each other in what the nonce is the hash of.
+const loginLabel = "sigilo/oidc/v1\x00"
+
+// LoginNonce is the nonce that an ID token must have to enrol the key of a
+// certificate request: it binds the login to this very request. Nobody but the
+// client knows the request before the CA has it, as its signature is random, so
+// the nonce tells the identity provider nothing of the key.
+func LoginNonce(request []byte) string {
+	return auction.Hash(sha256.Sum256(append([]byte(loginLabel), request...))).String()
 }
 
 // ParseRequest verifies a certificate request and returns its public key, which

@@ -23,8 +23,6 @@ const (
 	idTokenLife = 10 * time.Minute
 	// maxIDToken bounds an ID token, in bytes.
 	maxIDToken = 8 << 10
-	// nonceLabel and the request follow each other in what the nonce is the hash of.
-	nonceLabel = "sigilo/oidc/v1\x00"
 )
 
 // idTokenAlgorithms are those of RFC 7518 and 8037 that need no shared secret.
@@ -36,13 +34,6 @@ var idTokenAlgorithms = []string{oidc.RS256, oidc.PS256, oidc.ES256, oidc.EdDSA}
 type provider struct {
 	cfg   Config
 	found atomic.Pointer[oidc.Provider] // nil until the provider has answered
-}
-
-// nonceOf is the nonce that an ID token must have: it binds the login to this
-// certificate request. Nobody but the client knows the request before the CA has
-// it, as its signature is random, so the nonce tells the provider nothing of the key.
-func nonceOf(csr []byte) string {
-	return auction.Hash(sha256.Sum256(append([]byte(nonceLabel), csr...))).String()
 }
 
 func (p *provider) discover(ctx context.Context) (*oidc.Provider, error) {
@@ -78,7 +69,7 @@ func (p *provider) verify(ctx context.Context, idToken string, csr []byte, now a
 	switch age := now.Std().Sub(token.IssuedAt); {
 	case !slices.Equal(token.Audience, []string{p.cfg.OIDCClientID}):
 		return refuse("it is for others too")
-	case token.Nonce != nonceOf(csr):
+	case token.Nonce != identity.LoginNonce(csr):
 		return refuse("it is not for this request: its nonce is another")
 	case token.Subject == "":
 		return refuse("it names nobody")

@@ -103,7 +103,7 @@ func (p *client) nonce(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return nonceOf(der)
+	return identity.LoginNonce(der)
 }
 
 func TestOIDC(t *testing.T) {
@@ -162,6 +162,7 @@ func TestOIDC(t *testing.T) {
 		}
 	}
 	testOldIDToken(t, issuer)
+	testLogin(t, issuer)
 }
 
 // An ID token is good for minutes, whatever the provider says.
@@ -169,7 +170,7 @@ func testOldIDToken(t *testing.T, issuer string) {
 	p := &provider{}
 	withOIDC(&p.cfg, issuer)
 	csr := []byte("a request")
-	token := login(t, issuer, "sigilo", "test-user2", nonceOf(csr))
+	token := login(t, issuer, "sigilo", "test-user2", identity.LoginNonce(csr))
 	for age, want := range map[time.Duration]auction.Code{
 		0: "", idTokenLife - time.Minute: "", idTokenLife + time.Minute: auction.CodeBadEnrolment,
 		-backdate - time.Minute: auction.CodeBadEnrolment,
