@@ -4,16 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/accept"
 	"github.com/sigilo/sigilo/pkg/auction"
-	"github.com/sigilo/sigilo/pkg/evidence"
 	"github.com/sigilo/sigilo/pkg/identity"
 	"github.com/sigilo/sigilo/pkg/session"
-	"github.com/sigilo/sigilo/pkg/tsp"
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
@@ -75,20 +72,11 @@ type Client struct {
 	link    *link // the current connection, nil if there is none
 	replica int   // index of the replica to try next
 	follows map[auction.LogID]*Follow
-	house   *auction.House              // as far as it was read
-	listed  map[auction.ID]auction.Hash // hashes of the terms in house
-	logged  int64                       // bytes of house in the profile
-	trust   *trust                      // of the policy in force, nil before the first connection
-}
-
-// trust is what follows from a policy.
-type trust struct {
-	hash    auction.Hash
-	policy  auction.Policy
-	quorum  *tsp.Quorum
-	stamper *tsp.Client
-	clock   *tsp.Clock
-	logKey  evidence.LogKey
+	house   *auction.House          // as far as it was read
+	listed  map[auction.ID]listed   // of the terms in house
+	logged  int64                   // bytes of house in the profile
+	trust   *trust                  // of the policy in force, nil before the first connection
+	earlier map[auction.Hash]*trust // of policies that are not in force any more
 }
 
 // New makes a client of a profile. It connects when it must.
@@ -122,7 +110,7 @@ func New(profile *Profile, options Options) (*Client, error) {
 	c := &Client{
 		profile: profile, options: options, verifier: checker.Verifier(), checker: checker, roots: [][]byte{root},
 		follows: make(map[auction.LogID]*Follow), house: new(auction.House),
-		listed: make(map[auction.ID]auction.Hash), dialing: make(chan struct{}, 1), maxEvents: maxEvents,
+		listed: make(map[auction.ID]listed), earlier: make(map[auction.Hash]*trust), dialing: make(chan struct{}, 1), maxEvents: maxEvents,
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, c.loadHouseLog()
@@ -173,67 +161,4 @@ func (c *Client) Policy(ctx context.Context) (auction.Policy, auction.Hash, erro
 		return auction.Policy{}, auction.Hash{}, err
 	}
 	return t.policy, t.hash, nil
-}
-
-// trusted returns what follows from the policy in force, and connects to learn
-// it if need be.
-func (c *Client) trusted(ctx context.Context) (*trust, error) {
-	c.mu.Lock()
-	t := c.trust
-	c.mu.Unlock()
-	if t != nil {
-		return t, nil
-	}
-	if _, err := c.connected(ctx); err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.trust, nil
-}
-
-// newTrust makes what follows from a policy of the house log.
-func (c *Client) newTrust(hash auction.Hash, policy auction.Policy) (*trust, error) {
-	if policy.House != c.profile.house.House {
-		return nil, auction.Refuse(auction.CodeUnknownPolicy, "the policy is of another house")
-	}
-	logKey, err := c.pinnedLogKey(policy.LogKey)
-	if err != nil {
-		return nil, err
-	}
-	authorities, err := accept.Authorities(policy, c.roots)
-	if err != nil {
-		return nil, err
-	}
-	quorum, err := tsp.NewQuorum(authorities, policy.Quorum)
-	if err != nil {
-		return nil, err
-	}
-	endpoints, err := c.endpoints(authorities)
-	if err != nil {
-		return nil, err
-	}
-	stamper, err := tsp.NewClient(tsp.ClientConfig{
-		Endpoints: endpoints, Quorum: policy.Quorum, HTTP: c.options.HTTP, Observe: c.options.OnStamp,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &trust{
-		hash: hash, policy: policy, quorum: quorum, stamper: stamper, logKey: logKey,
-		clock: tsp.NewClock(stamper, nil, policy.Simulated),
-	}, nil
-}
-
-// endpoints says where a policy's authorities are.
-func (c *Client) endpoints(authorities []*tsp.Authority) ([]tsp.Endpoint, error) {
-	urls := c.profile.house.TSA
-	if len(authorities) != len(urls) {
-		return nil, auction.Refuse(auction.CodeUnknownPolicy, "the house file has %d time authorities, the policy %d", len(urls), len(authorities))
-	}
-	out := make([]tsp.Endpoint, len(urls))
-	for i, a := range authorities {
-		out[i] = tsp.Endpoint{Authority: a, URL: strings.TrimSuffix(urls[i], "/") + "/api/timestamp"}
-	}
-	return out, nil
 }

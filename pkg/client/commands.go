@@ -130,9 +130,9 @@ func (c *Client) prepare(ctx context.Context, cmd wire.Command) (Prepared, error
 	return p, c.stamp(ctx, &p)
 }
 
-// stamp gets new stamps for a command.
+// stamp gets new stamps for a command, of the authorities that count for it.
 func (c *Client) stamp(ctx context.Context, p *Prepared) error {
-	t, err := c.trusted(ctx)
+	t, err := c.trustedFor(ctx, p.Kind, p.Auction)
 	if err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func final(err error) bool {
 // become so old that the house may refuse them. If it was committed already, the
 // house gives its first answer whatever the stamps.
 func (c *Client) freshen(ctx context.Context, p *Prepared) {
-	t, err := c.trusted(ctx)
+	t, err := c.trustedFor(ctx, p.Kind, p.Auction)
 	if err != nil {
 		return
 	}

@@ -206,7 +206,9 @@ func (c *Client) learn(ctx context.Context, l *link) error {
 	if have != nil && have.hash == hash {
 		return nil
 	}
+	c.mu.Lock()
 	t, err := c.newTrust(hash, policy)
+	c.mu.Unlock()
 	if err != nil {
 		return err
 	}

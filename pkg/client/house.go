@@ -16,11 +16,12 @@ import (
 // exchanged with it: where it is, and the root that vouches for its services.
 type House struct {
 	House  string   `json:"house"`
-	Root   string   `json:"root"`             // the pinned root certificate, PEM
-	CA     string   `json:"ca"`               // base URLs
-	TSA    []string `json:"tsa"`              // in the order of the policy's authorities
-	DMS    []string `json:"dms"`              // any of them will do
-	LogKey string   `json:"log_key,omitzero"` // verifier key of heads and receipts; pinned when first seen
+	Root   string   `json:"root"`               // the pinned root certificate, PEM
+	CA     string   `json:"ca"`                 // base URLs
+	TSA    []string `json:"tsa"`                // base URLs of the time authorities
+	Names  []string `json:"tsa_names,omitzero"` // of those in the policies; without them, tsa is in the order of the policy in force
+	DMS    []string `json:"dms"`                // any of them will do
+	LogKey string   `json:"log_key,omitzero"`   // verifier key of heads and receipts; pinned when first seen
 }
 
 // ReadyFile is what a house that is up writes about itself.
@@ -28,6 +29,7 @@ type ReadyFile struct {
 	House           string   `json:"house"`
 	CA              string   `json:"ca"`
 	TSA             []string `json:"tsa"`
+	Names           []string `json:"tsa_names,omitzero"`
 	DMS             []string `json:"dms"`
 	Metrics         []string `json:"metrics"`
 	Web             string   `json:"web"`
@@ -57,7 +59,7 @@ func LoadHouse(path string) (House, error) {
 		if err != nil {
 			return House{}, fmt.Errorf("read the root certificate: %w", err)
 		}
-		h = House{House: ready.House, Root: string(certificate), CA: ready.CA, TSA: ready.TSA, DMS: ready.DMS}
+		h = House{House: ready.House, Root: string(certificate), CA: ready.CA, TSA: ready.TSA, Names: ready.Names, DMS: ready.DMS}
 	}
 	return h, h.check()
 }
@@ -65,6 +67,9 @@ func LoadHouse(path string) (House, error) {
 func (h House) check() error {
 	if !auction.IsName(h.House) || h.CA == "" || len(h.TSA) == 0 || len(h.DMS) == 0 {
 		return auction.Refuse(auction.CodeBadRequest, "a house file names the house, its root, and the URLs of its ca, tsa and dms")
+	}
+	if h.Names != nil && len(h.Names) != len(h.TSA) {
+		return auction.Refuse(auction.CodeBadRequest, "a house file's tsa_names has a name for each of its tsa")
 	}
 	_, err := h.root()
 	return err

@@ -66,40 +66,47 @@ func applyHouse(house *auction.House, e wire.Entry) (auction.Event, wire.Entry, 
 	return event, wire.EntryOf(entry), err
 }
 
+// listed is on which terms an auction was listed: their hash, and that of the
+// policy which they name.
+type listed struct{ terms, policy auction.Hash }
+
 // noteListings keeps on which terms auctions were listed. The caller holds mu,
 // or has not shared c yet.
 func (c *Client) noteListings(events []auction.Event) {
 	for _, e := range events {
-		if _, twice := c.listed[e.Auction]; e.Kind == auction.SomeoneListed && !twice {
-			c.listed[e.Auction] = auction.TermsHash([]byte(e.Terms))
+		if _, twice := c.listed[e.Auction]; e.Kind != auction.SomeoneListed || twice {
+			continue
+		}
+		if terms, err := auction.ParseTerms([]byte(e.Terms)); err == nil { // the replay has parsed them
+			c.listed[e.Auction] = listed{auction.TermsHash([]byte(e.Terms)), terms.Policy}
 		}
 	}
 }
 
-// termsOf returns the hash of the terms under which the house log lists an
+// termsOf returns the terms under which the house log lists an
 // auction. It reads on in the log if the auction is new.
-func (c *Client) termsOf(ctx context.Context, id auction.ID) (auction.Hash, error) {
-	look := func() (auction.Hash, bool) {
+func (c *Client) termsOf(ctx context.Context, id auction.ID) (listed, error) {
+	look := func() (listed, bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		hash, ok := c.listed[id]
-		return hash, ok
+		terms, ok := c.listed[id]
+		return terms, ok
 	}
-	if hash, ok := look(); ok {
-		return hash, nil
+	if terms, ok := look(); ok {
+		return terms, nil
 	}
 	l, err := c.connected(ctx)
 	if err != nil {
-		return auction.Hash{}, err
+		return listed{}, err
 	}
 	if err := c.syncHouse(ctx, l); err != nil {
-		return auction.Hash{}, err
+		return listed{}, err
 	}
-	hash, ok := look()
+	terms, ok := look()
 	if !ok {
-		return auction.Hash{}, auction.Refuse(auction.CodeWrongTerms, "the house shows an auction that its log does not list")
+		return listed{}, auction.Refuse(auction.CodeWrongTerms, "the house shows an auction that its log does not list")
 	}
-	return hash, nil
+	return terms, nil
 }
 
 // syncHouse reads the house log from where the client is up to its signed head.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/accept"
@@ -63,14 +64,13 @@ func (c *Client) ProbeAuthorities(ctx context.Context) ([]Probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	endpoints, err := c.endpoints(authorities)
-	if err != nil {
-		return nil, err
-	}
+	c.mu.Lock()
+	endpoints := c.endpoints(authorities)
+	c.mu.Unlock()
 	out := make([]Probe, len(endpoints))
 	for i, e := range endpoints {
 		out[i] = c.probeAuthority(ctx, e)
-		out[i].Part = policy.Authorities[i].Name + " " + c.profile.house.TSA[i]
+		out[i].Part = e.Authority.Name() + " " + strings.TrimSuffix(e.URL, "/api/timestamp")
 	}
 	return out, nil
 }

@@ -39,7 +39,7 @@ func (c *Client) Item(ctx context.Context, id auction.ID) (Shown, error) {
 	if err != nil {
 		return Shown{}, err
 	}
-	if auction.TermsHash([]byte(a.Terms)) != listed || !shows(a.Item, terms, listed) {
+	if auction.TermsHash([]byte(a.Terms)) != listed.terms || !shows(a.Item, terms, listed.terms) {
 		return Shown{}, auction.Refuse(auction.CodeWrongTerms, "the house shows terms that are not those of the auction")
 	}
 	t, err := c.trusted(ctx)

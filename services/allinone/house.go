@@ -227,6 +227,7 @@ func (h *House) startTSA(name string) error {
 		return tsa.Run(h.ctx, cfg)
 	})
 	h.Ready.TSA = append(h.Ready.TSA, "http://"+at.public)
+	h.Ready.Names = append(h.Ready.Names, name)
 	return err
 }
 
@@ -293,7 +294,7 @@ func (h *House) Client() (client.House, error) {
 		return client.House{}, err
 	}
 	return client.House{
-		House: h.Ready.House, Root: string(root), CA: h.Ready.CA, TSA: h.Ready.TSA, DMS: h.Ready.DMS,
+		House: h.Ready.House, Root: string(root), CA: h.Ready.CA, TSA: h.Ready.TSA, Names: h.Ready.Names, DMS: h.Ready.DMS,
 	}, nil
 }
 
