@@ -33,6 +33,9 @@ type house struct {
 	signer      *LogSigner
 	policy      auction.Policy
 	policyDoc   []byte
+
+	// wrong, if set, says by how much the clock of an authority is off.
+	wrong func(i int) auction.Time
 }
 
 type authority struct {
@@ -125,7 +128,11 @@ func (h *house) stamps(digest auction.Hash, median auction.Time) [][]byte {
 	var out [][]byte
 	q := h.policy.Quorum
 	for i, a := range h.authorities[:q] {
-		out = append(out, a.stamp(h.t, digest, median+auction.Time((i-q/2)*1000)))
+		at := median + auction.Time((i-q/2)*1000)
+		if h.wrong != nil {
+			at += h.wrong(i)
+		}
+		out = append(out, a.stamp(h.t, digest, at))
 	}
 	return out
 }

@@ -45,13 +45,22 @@ func ParseTrust(data []byte) (*Trust, error) {
 // admits checks that a policy pins nothing that is not trusted: with one root
 // more, somebody else could make participants and time authorities.
 func (t *Trust) admits(p auction.Policy) error {
-	switch {
-	case p.House != t.House:
-		return auction.Refuse(auction.CodeUnknownPolicy, "the evidence is of another house than the one you trust")
-	case slices.ContainsFunc(p.Roots, func(root auction.Hash) bool { return !slices.Contains(t.Roots, root) }):
-		return auction.Refuse(auction.CodeUnknownPolicy, "the evidence rests on a root that you do not trust")
-	case !slices.Contains(t.LogKeys, p.LogKey):
+	if err := t.house(p.House, p.Roots); err != nil {
+		return err
+	}
+	if !slices.Contains(t.LogKeys, p.LogKey) {
 		return auction.Refuse(auction.CodeUnknownPolicy, "the evidence rests on a log key that you do not trust")
+	}
+	return nil
+}
+
+// house checks that evidence of a house rests on trusted roots alone.
+func (t *Trust) house(house string, roots []auction.Hash) error {
+	switch {
+	case house != t.House:
+		return auction.Refuse(auction.CodeUnknownPolicy, "the evidence is of another house than the one you trust")
+	case slices.ContainsFunc(roots, func(root auction.Hash) bool { return !slices.Contains(t.Roots, root) }):
+		return auction.Refuse(auction.CodeUnknownPolicy, "the evidence rests on a root that you do not trust")
 	}
 	return nil
 }

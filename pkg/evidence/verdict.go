@@ -25,6 +25,11 @@ type Verdict struct {
 	Shown    int          // entries whose private part was checked
 	Receipts int
 
+	// Contradictions are stamps in the log that contradict others, at most 16, and
+	// one of each entry and authority. They do not change what the log proves, as
+	// it is judged by the median of its stamps.
+	Contradictions []*Contradiction
+
 	Outcome string // auction.Sold, auction.Unsold, "" while open
 	Winner  auction.Pseudonym
 	Amount  auction.Amount
@@ -37,6 +42,7 @@ func (r *replay) verdict(trust *Trust) Verdict {
 		LogKey: r.policy.LogKey, Simulated: r.policy.Simulated,
 		Auction: s.ID, Title: s.Terms.Title, Currency: s.Terms.Currency, Head: s.Head(),
 		Bids: len(s.Bids), Recorded: len(s.Recorded), Shown: r.shown, Receipts: len(r.bundle.Receipts),
+		Contradictions: r.found,
 	}
 	if s.Closed != nil {
 		v.Outcome, v.Winner, v.Amount = s.Closed.Outcome, s.Closed.Winner, s.Closed.Amount
@@ -56,8 +62,11 @@ func (v Verdict) Lines() []string {
 		fmt.Sprintf("auction %s of house %s: %q", v.Auction, v.House, v.Title),
 		fmt.Sprintf("%d entries, log root sha256 %s", v.Head.Size, v.Head.Root),
 		v.outcome(),
-		"This proves:",
 	}
+	for _, c := range v.Contradictions {
+		lines = append(lines, fmt.Sprintf("TIME AUTHORITY %s CONTRADICTED ITSELF: its stamp of entry %d is later than one that was made after it", c.Authority, c.First.Seq))
+	}
+	lines = append(lines, "This proves:")
 	for _, s := range v.Proves() {
 		lines = append(lines, "  - "+s)
 	}
@@ -69,20 +78,23 @@ func (v Verdict) Lines() []string {
 }
 
 func (v Verdict) basis() string {
+	if v.Simulated {
+		return basis(v.House, v.Anchored, v.Roots) + "; SIMULATED TIME"
+	}
+	return basis(v.House, v.Anchored, v.Roots)
+}
+
+// basis is the first line of every verdict.
+func basis(house string, anchored bool, hashes []auction.Hash) string {
 	var roots []string
-	for _, root := range v.Roots {
+	for _, root := range hashes {
 		roots = append(roots, root.String())
 	}
-	basis := "root sha256 " + strings.Join(roots, ", ")
-	if v.Anchored {
-		basis = "anchored: house " + v.House + ", " + basis
-	} else {
-		basis = "consistent, not anchored: " + basis
+	on := "root sha256 " + strings.Join(roots, ", ")
+	if anchored {
+		return "anchored: house " + house + ", " + on
 	}
-	if v.Simulated {
-		basis += "; SIMULATED TIME"
-	}
-	return basis
+	return "consistent, not anchored: " + on
 }
 
 func (v Verdict) outcome() string {

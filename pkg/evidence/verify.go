@@ -79,7 +79,13 @@ type replay struct {
 	last  auction.Entry // the one before, with its event
 	event auction.Event
 	moves auction.Time // where an audit's rules move the end after that bid; 0 if they do not
+
+	crosscheck Crosscheck
+	found      []*Contradiction
 }
+
+// maxFound bounds the contradictions that are looked for: one is proof enough.
+const maxFound = 16
 
 // log checks that the entries are a log that was listed under the policy, and
 // that the house signed its head.
@@ -192,6 +198,9 @@ func (r *replay) command(before *auction.State, e auction.Entry, ev auction.Even
 		return malformed("the signer, the certificate or the time is not that of the command")
 	case !bytes.Equal(want.Encode(), e.Event):
 		return malformed("the event does not say what the command says")
+	}
+	r.compare(e.Seq, before, private.Tokens, NextStamp{Command: string(private.JWS)}, c.Head)
+	switch {
 	case c.Kind == auction.KindList:
 		return judgeListing(c, private.Arrival, r.policy)
 	case r.bundle.Kind != Audit:
@@ -225,6 +234,7 @@ func (r *replay) closing(before *auction.State, e auction.Entry, ev auction.Even
 	if _, err := before.CheckClose(*ev.Head, median); err != nil {
 		return err
 	}
+	r.compare(e.Seq, before, stamps, NextStamp{Auction: before.ID, Head: ev.Head}, *ev.Head)
 	if shown(e) {
 		private, err := e.Open()
 		if err != nil {
@@ -251,6 +261,33 @@ func (r *replay) closing(before *auction.State, e auction.Entry, ev auction.Even
 		return malformed("the close record does not say when its stamps were made")
 	}
 	return nil
+}
+
+// compare looks for stamps that contradict those of the entries that are shown
+// before. head is the one that next names; it may be of another log.
+func (r *replay) compare(seq uint64, before *auction.State, tokens [][]byte, next NextStamp, head auction.Head) {
+	if r.policy.Simulated {
+		return
+	}
+	stamps := r.quorum.Read(tokens)
+	defer r.crosscheck.Add(seq, stamps)
+	if !before.Has(head) {
+		return
+	}
+	for _, suspect := range r.crosscheck.Find(head.Size, stamps) {
+		if len(r.found) == maxFound {
+			return
+		}
+		for i, s := range stamps {
+			if s.Authority == suspect.Authority {
+				next.Token = tokens[i]
+			}
+		}
+		c, err := NewContradiction(r.policy, r.roots, suspect.Authority, r.bundle.Entries[suspect.Seq-1], r.state.Leaves(), next)
+		if err == nil { // always, as all of it was verified
+			r.found = append(r.found, c)
+		}
+	}
 }
 
 // receipt checks that the house kept what it promised.

@@ -151,8 +151,19 @@ func (a *Authority) verify(t *parsedToken, s *signer, imprint [32]byte) (Stamp, 
 	if !s.verify(t) {
 		return Stamp{}, badStamp("a time stamp's signature does not verify")
 	}
-	return Stamp{Authority: a.name, Time: t.tst.time, Accuracy: t.tst.accuracy, Serial: t.tst.serial}, nil
+	return stampOf(a.name, t), nil
 }
+
+func stampOf(authority string, t *parsedToken) Stamp {
+	return Stamp{Authority: authority, Time: t.tst.time, Accuracy: t.tst.accuracy, Serial: t.tst.serial}
+}
+
+// Earliest is the earliest moment at which an authority whose clock is as good
+// as it says can have made the stamp, and Latest the latest.
+func (s Stamp) Earliest() auction.Time { return s.Time.Add(-s.Accuracy) }
+
+// Latest is described at [Stamp.Earliest].
+func (s Stamp) Latest() auction.Time { return s.Time.Add(s.Accuracy) }
 
 // matches compares a MessageImprint element with a SHA-256 digest.
 func matches(element []byte, imprint [32]byte) bool {
