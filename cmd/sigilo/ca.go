@@ -1,21 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/client"
-	"github.com/sigilo/sigilo/pkg/identity"
-	"github.com/sigilo/sigilo/pkg/wire"
 )
 
 // caCmd is what the operator of a house's CA does: sigilo ca NAME.
@@ -43,84 +37,8 @@ func (f *operatorFlags) Validate() error {
 	return nil
 }
 
-// operator calls a CA's API for its operator.
-type operator struct {
-	url   string
-	token string
-	http  http.Client
-}
-
 func (f *operatorFlags) open(a *app) (*operator, error) {
-	ca, token := f.CA, ""
-	if f.House != "" {
-		data, err := identity.LoadSecret(f.House, maxReadyFile)
-		if err != nil {
-			return nil, local("read the ready file: %w", err)
-		}
-		var ready client.ReadyFile
-		if err := wire.Unmarshal(data, &ready); err != nil || ready.OperatorToken == "" {
-			return nil, local("%s is not the ready file of a house that is up", f.House)
-		}
-		ca, token = ready.CA, ready.OperatorToken
-	} else {
-		data, err := identity.LoadSecret(f.OperatorToken, maxOperatorToken)
-		if err != nil {
-			return nil, local("read the operator's token: %w", err)
-		}
-		token = strings.TrimSpace(string(data))
-	}
-	if err := (client.House{CA: ca}).CheckURLs(); err != nil && !a.Insecure {
-		return nil, local("%w (--insecure allows it)", err)
-	}
-	o := &operator{url: strings.TrimSuffix(ca, "/"), token: token}
-	o.http.Timeout = a.Timeout
-	o.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // the token is for the CA alone
-	return o, nil
-}
-
-// maxOperatorAnswer is above what a page of people can have, in bytes.
-const maxOperatorAnswer = 2 << 20
-
-// call sends in as JSON, or nothing if it is nil, and decodes the answer into out.
-func (o *operator) call(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		data, err := wire.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
-		}
-		body = bytes.NewReader(data)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, o.url+path, body)
-	if err != nil {
-		return usage("the CA's URL is not one: %w", err)
-	}
-	req.Header.Set("Authorization", "Bearer "+o.token)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := o.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the CA: %w", err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxOperatorAnswer))
-	if err != nil {
-		return fmt.Errorf("read the CA's answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		var refusal struct {
-			Code   auction.Code   `json:"code"`
-			Detail string         `json:"detail"`
-			Least  auction.Amount `json:"least,omitzero"`
-		}
-		if wire.Unmarshal(data, &refusal) != nil || refusal.Code == "" {
-			return &failure{exitUnavailable, fmt.Errorf("the CA answers with status %d", resp.StatusCode)}
-		}
-		return auction.Refuse(refusal.Code, "%s", refusal.Detail)
-	}
-	if err := wire.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("read the CA's answer: %w", err)
-	}
-	return nil
+	return openOperator(a, "CA", f.House, f.CA, f.OperatorToken, func(r client.ReadyFile) string { return r.CA })
 }
 
 type caInviteCmd struct {

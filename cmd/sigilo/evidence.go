@@ -48,7 +48,7 @@ func (cmd *evidenceCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.judge(cmd.Out, data, &trust)
+	return a.judge(cmd.Out, data, &trust, "")
 }
 
 // writeNew writes a file that is not there yet, for its owner alone: a party's
@@ -63,9 +63,11 @@ func writeNew(path string, data []byte) error {
 }
 
 type verifyCmd struct {
-	File       string `arg:"" help:"The evidence."`
+	File       string `arg:"" help:"The evidence of an auction, or a proof that a time authority contradicted itself."`
 	Trust      string `placeholder:"FILE" help:"Trust the root and log keys of this file in place of the profile's house."`
 	Unanchored bool   `help:"Trust nothing: see only whether the evidence agrees with itself."`
+
+	Contradictions string `type:"path" placeholder:"DIR" help:"Directory for the proofs that a time authority contradicted itself, if the evidence of the auction has some."`
 }
 
 func (verifyCmd) Help() string {
@@ -92,7 +94,10 @@ func (cmd *verifyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.judge(cmd.File, data, trust)
+	if evidence.IsContradiction(data) {
+		return a.judgeContradiction(cmd.File, data, trust)
+	}
+	return a.judge(cmd.File, data, trust, cmd.Contradictions)
 }
 
 // maxTrustFile is more than a trust file may have, in bytes.
@@ -152,10 +157,41 @@ type judged struct {
 	Verdict    []string      `json:"verdict,omitzero"` // the lines for a person
 	Proves     []string      `json:"proves,omitzero"`
 	LeavesOpen []string      `json:"leaves_open,omitzero"` // what it does not prove
+
+	Contradictions int `json:"contradictions,omitzero"` // stamps by which an authority contradicted itself
 }
 
-// judge prints what evidence proves, or fails with the first reason why not.
-func (a *app) judge(file string, data []byte, trust *evidence.Trust) error {
+// judgedContradiction is the result of the verification of such a proof.
+type judgedContradiction struct {
+	File      string        `json:"file"`
+	Valid     bool          `json:"valid"`
+	Reason    string        `json:"reason,omitzero"`
+	Anchored  bool          `json:"anchored"`
+	Kind      evidence.Kind `json:"kind"`
+	Authority string        `json:"authority,omitzero"`
+	Apart     int64         `json:"apart_us,omitzero"` // by how much the two stamps are wrong together
+	Verdict   []string      `json:"verdict,omitzero"`
+}
+
+// judgeContradiction prints what a proof shows, or fails with why it does not hold.
+func (a *app) judgeContradiction(file string, data []byte, trust *evidence.Trust) error {
+	v, err := evidence.VerifyContradiction(data, trust)
+	if err != nil {
+		if a.JSON {
+			a.printJSON(a.out, judgedContradiction{File: file, Kind: evidence.Contradicted, Reason: plain(err.Error())})
+		}
+		return refused("%s does not hold: %w", file, err)
+	}
+	a.result(judgedContradiction{
+		File: file, Valid: true, Anchored: v.Anchored, Kind: evidence.Contradicted,
+		Authority: v.Authority, Apart: v.Apart().Microseconds(), Verdict: v.Lines(),
+	}, func() { a.print("%s", strings.TrimSuffix(plain(v.String()), "\n")) })
+	return nil
+}
+
+// judge prints what evidence proves, or fails with the first reason why not. It
+// saves the contradictions that it finds to a directory, unless that is "".
+func (a *app) judge(file string, data []byte, trust *evidence.Trust, dir string) error {
 	v, err := evidence.Verify(data, trust)
 	if err != nil {
 		if a.JSON {
@@ -163,9 +199,18 @@ func (a *app) judge(file string, data []byte, trust *evidence.Trust) error {
 		}
 		return refused("%s does not hold: %w", file, err)
 	}
+	if dir != "" {
+		proofs := make([][]byte, len(v.Contradictions))
+		for i, c := range v.Contradictions {
+			proofs[i] = c.Encode()
+		}
+		if _, err := saveContradictions(dir, proofs); err != nil {
+			return err
+		}
+	}
 	a.result(judged{
 		File: file, Valid: true, Anchored: v.Anchored, Simulated: v.Simulated, Kind: v.Kind,
-		Verdict: v.Lines(), Proves: v.Proves(), LeavesOpen: v.LeavesOpen(),
+		Verdict: v.Lines(), Proves: v.Proves(), LeavesOpen: v.LeavesOpen(), Contradictions: len(v.Contradictions),
 	}, func() { a.print("%s", strings.TrimSuffix(plain(v.String()), "\n")) })
 	return nil
 }

@@ -29,6 +29,7 @@ type Checker struct {
 	roots    [][]byte
 	verifier *identity.Verifier
 	observe  Observe
+	onStamps OnStamps
 
 	mu      sync.Mutex
 	quorums map[auction.Hash]*tsp.Quorum // by policy
@@ -48,6 +49,13 @@ func New(house string, roots [][]byte, observe Observe) (*Checker, error) {
 		quorums: make(map[auction.Hash]*tsp.Quorum),
 	}, nil
 }
+
+// OnStamps is told of stamps that hold over a command, whatever the rules then say
+// of it: tokens and what they say, in their order. It may keep none of the bytes.
+type OnStamps func(cmd wire.Signed, p auction.Policy, tokens [][]byte, stamps []tsp.Stamp)
+
+// WatchStamps has f told of all stamps, concurrently. It comes before any command.
+func (c *Checker) WatchStamps(f OnStamps) { c.onStamps = f }
 
 // Verifier returns the verifier of the pinned roots.
 func (c *Checker) Verifier() *identity.Verifier { return c.verifier }
@@ -143,13 +151,17 @@ func (c *Checker) Command(by *Party, cmd wire.Signed, stamps [][]byte, sealed []
 // stamped checks a command's stamps, and that the signer's certificate was good
 // when it was stamped: whoever verifies the log later asks for that.
 func (c *Checker) stamped(by *Party, cmd wire.Signed, stamps [][]byte, policy auction.Hash, p auction.Policy) (ts auction.Time, err error) {
-	quorum, err := c.quorum(policy, p)
+	quorum, err := c.QuorumOf(policy, p)
 	if err != nil {
 		return 0, err
 	}
-	c.observe("timestamp_token", func() { ts, _, err = quorum.Verify(stamps, cmd.Digest) })
+	var said []tsp.Stamp
+	c.observe("timestamp_token", func() { ts, said, err = quorum.Verify(stamps, cmd.Digest) })
 	if err != nil {
 		return 0, err
+	}
+	if c.onStamps != nil {
+		c.onStamps(cmd, p, stamps, said)
 	}
 	if at := ts.Std(); at.Before(by.Certificate.NotBefore) || at.After(by.Certificate.NotAfter) {
 		return 0, auction.Refuse(auction.CodeBadCertificate, "the certificate was not good when the command was stamped: renew it")
@@ -174,8 +186,8 @@ func checkForm(cmd wire.Signed, stamps [][]byte, sealed []byte, quorum int) erro
 	return nil
 }
 
-// quorum returns the verifier of a policy's stamps, made once.
-func (c *Checker) quorum(hash auction.Hash, p auction.Policy) (*tsp.Quorum, error) {
+// QuorumOf returns the verifier of the stamps of a policy with this hash, made once.
+func (c *Checker) QuorumOf(hash auction.Hash, p auction.Policy) (*tsp.Quorum, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if q, ok := c.quorums[hash]; ok {

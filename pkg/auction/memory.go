@@ -28,6 +28,7 @@ type Memory struct {
 	audited  map[Audit]bool
 	mailbox  map[ID]*[2]*Disclosure // of seller and winner
 	received map[memoryReceipt]bool
+	proofs   map[string][][]byte // by authority
 }
 
 // memoryAnswer is what a pseudonym got: a sequence number or a refusal.
@@ -63,6 +64,7 @@ func NewMemory(clock Clock, signer Signer, random io.Reader) *Memory {
 		audited:  make(map[Audit]bool),
 		mailbox:  make(map[ID]*[2]*Disclosure),
 		received: make(map[memoryReceipt]bool),
+		proofs:   make(map[string][][]byte),
 	}
 }
 

@@ -119,6 +119,21 @@ type Mailbox interface {
 	Acknowledged(ctx context.Context, id ID, p Participant) (map[MessageKind]bool, error)
 }
 
+// Proofs keeps what was proven against time authorities, for the operator. It is
+// no part of any log. All methods are safe for concurrent use.
+type Proofs interface {
+	// KeepProof keeps a proof against an authority, once, and of each authority
+	// about [MaxProofs]: what comes later is left out, as one is enough. It may be
+	// lost with a primary that fails right after.
+	KeepProof(ctx context.Context, authority string, proof []byte) error
+
+	// Proofs returns all of them, in no order.
+	Proofs(ctx context.Context) ([][]byte, error)
+}
+
+// MaxProofs is how many proofs against one authority are kept.
+const MaxProofs = 8
+
 // MessageKind is the kind of a private message.
 type MessageKind string
 

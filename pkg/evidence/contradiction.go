@@ -62,7 +62,7 @@ type NextStamp struct {
 // head that next names. It fails, with a refusal in its chain, if there is no
 // contradiction after all: whatever it returns verifies.
 func NewContradiction(p auction.Policy, roots [][]byte, authority string, first auction.Entry, leaves []auction.Hash, next NextStamp) (*Contradiction, error) {
-	head, _, err := next.bound(p.House)
+	head, err := next.Names(p.House)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +195,13 @@ func (c *Contradiction) first(head auction.Head) (auction.Private, error) {
 		return auction.Private{}, malformed("there is no inclusion proof")
 	}
 	return private, CheckInclusion(e.Leaf(), e.Seq, head, c.First.Path)
+}
+
+// Names returns the head of a log that what is stamped names. It refuses what is
+// not stamped in the house.
+func (n NextStamp) Names(house string) (auction.Head, error) {
+	head, _, err := n.bound(house)
+	return head, err
 }
 
 // bound returns the head that is named, and the digest that the token is over. A

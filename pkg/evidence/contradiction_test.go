@@ -78,6 +78,7 @@ func TestContradictionVectors(t *testing.T) {
 	if *update {
 		c, l := contradicted(t)
 		golden(t, "contradiction.evidence", c.Encode())
+		golden(t, "lied.evidence", encode(t, l.bundle(Audit)))
 		golden(t, "contradiction.trust.json", append(must(json.Marshal(l.trust()))(t), '\n'))
 	}
 	read := func(name string) []byte { return must(os.ReadFile(filepath.Join("testdata", name)))(t) }
@@ -87,6 +88,10 @@ func TestContradictionVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "contradiction.verdict", []byte(v.String()))
+	whole, err := Verify(read("lied.evidence"), trust)
+	if err != nil || len(whole.Contradictions) != 1 || !bytes.Equal(whole.Contradictions[0].Encode(), read("contradiction.evidence")) {
+		t.Errorf("the log that it is of has %d contradictions: %v", len(whole.Contradictions), err)
+	}
 }
 
 // A close record is stamped over all that was there before.

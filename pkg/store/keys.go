@@ -23,6 +23,9 @@ func (s *Store) keys(log auction.LogID) logKeys {
 	}
 }
 
+// proofsKey is the hash of the proofs against time authorities.
+func (s *Store) proofsKey() string { return prefix + s.house + "}:proofs" }
+
 // mineKey is the sorted set of the auctions in which p listed or bid, by when p
 // did so last.
 func mineKey(p auction.Participant) string { return prefix + p.String() + "}:mine" }

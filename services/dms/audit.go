@@ -1,6 +1,7 @@
 package dms
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -51,6 +52,18 @@ func (s *server) approveAudit(c echo.Context) error {
 	}
 	s.log.InfoContext(ctx, "audit approved", "auction", string(id))
 	return c.NoContent(http.StatusNoContent)
+}
+
+// listContradictions shows what was proven against time authorities: a file that
+// sigilo verify checks on each line. They show permanent identifiers, so they are
+// for the operator, who may show them to others.
+func (s *server) listContradictions(c echo.Context) error {
+	proofs, err := s.store.Proofs(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	return c.Blob(http.StatusOK, "application/jsonl", bytes.Join(proofs, nil))
 }
 
 // requireToken lets in who bears the operator's token (RFC 6750).

@@ -24,6 +24,7 @@ type closer struct {
 	clock   auction.Clock
 	log     *slog.Logger
 	metrics *metrics
+	closed  func(auction.ID) // told of each that this replica closed; nil for nobody
 }
 
 // run looks for due auctions until ctx ends.
@@ -105,6 +106,9 @@ func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) (ti
 		}
 		c.metrics.closeLag.Observe(median.Sub(after).Seconds())
 		c.log.InfoContext(ctx, "auction closed", "auction", string(id))
+		if c.closed != nil {
+			c.closed(id)
+		}
 		return 0, nil
 	}
 }

@@ -71,6 +71,8 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer st.Stop()
 	s.use(st, registry)
+	s.crosscheck = newCrosscheck(st, s, keys.roots)
+	s.checker.WatchStamps(s.crosscheck.saw)
 	defer s.stop()
 	return ops.Serve(ctx, ops.Server{
 		Config: cfg.Config, Handler: s.handler(keys.operator), Registry: registry, Log: log,
@@ -222,6 +224,7 @@ func (s *server) background(ctx context.Context, keys keyring) error {
 	}
 	closer := &closer{
 		store: s.store, stamper: s.authorities.stamper, clock: s.clock.Now, log: s.log, metrics: s.metrics,
+		closed: s.crosscheck.closed,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.clock.Run(ctx, every) })
@@ -230,6 +233,7 @@ func (s *server) background(ctx context.Context, keys keyring) error {
 	group.Go(func() error { return closer.run(ctx) })
 	group.Go(func() error { return s.adopt(ctx, keys.policy) })
 	group.Go(func() error { return s.rebalance(ctx) })
+	group.Go(func() error { return s.crosscheck.run(ctx) })
 	return group.Wait()
 }
 

@@ -24,6 +24,8 @@ type metrics struct {
 	closeLag     prometheus.Histogram
 	closeOverdue prometheus.Gauge
 	unproven     prometheus.Counter
+
+	contradictions *prometheus.CounterVec // authority
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -58,8 +60,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "sigilo_unproven_positions_total", Help: "Requests to follow a log from a position that is not in it, which anybody may make up.",
 		}),
 	}
+	m.contradictions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sigilo_tsa_contradictions_total",
+		Help: "Times that a stamp was found to contradict one that the same authority had made before it. One stamp may be found more than once.",
+	}, []string{"authority"})
 	reg.MustRegister(m.commands, m.handshakes, m.sessions, m.tsaFailures,
-		m.closeLag, m.closeOverdue, m.unproven)
+		m.closeLag, m.closeOverdue, m.unproven, m.contradictions)
 	m.zero()
 	return m
 }
@@ -86,6 +92,7 @@ func (m *metrics) zero() {
 func (m *metrics) knows(authority string) {
 	m.tsa.WithLabelValues(authority)
 	m.tsaFailures.WithLabelValues(authority)
+	m.contradictions.WithLabelValues(authority)
 }
 
 // stamped notes a call to a time authority.

@@ -28,6 +28,7 @@ type state interface {
 	auction.Reader
 	auction.Feed
 	auction.Mailbox
+	auction.Proofs
 }
 
 // server is one replica: what all its connections share.
@@ -40,6 +41,7 @@ type server struct {
 	trust       *trust
 	authorities *authorities
 	checker     *accept.Checker
+	crosscheck  *crosscheck
 	heads       *heads
 	hub         *broadcast.Hub
 	pump        *broadcast.Pump // of the spectators
@@ -71,6 +73,7 @@ func (s *server) handler(operatorToken []byte) http.Handler {
 	e.GET("/ws", s.serveSocket)
 	if len(operatorToken) > 0 {
 		e.POST("/api/audits", s.approveAudit, requireToken(operatorToken))
+		e.GET("/api/contradictions", s.listContradictions, requireToken(operatorToken))
 	}
 	return e
 }

@@ -21,6 +21,7 @@ type Backend interface {
 	auction.Reader
 	auction.Feed
 	auction.Mailbox
+	auction.Proofs
 }
 
 // Factory returns an empty backend that lives until the test ends.
@@ -58,6 +59,7 @@ func Run(t *testing.T, open Factory) {
 		{"entries come in pages", testEntries},
 		{"an auction keeps the policy that it was listed under", testPolicy},
 		{"a watcher is woken until it stops", testWatch},
+		{"proofs are kept once, a few of each authority", testProofs},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clock := NewClock()
