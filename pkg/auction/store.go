@@ -123,8 +123,7 @@ type Mailbox interface {
 // no part of any log. All methods are safe for concurrent use.
 type Proofs interface {
 	// KeepProof keeps a proof against an authority, once, and of each authority
-	// about [MaxProofs]: what comes later is left out, as one is enough. It may be
-	// lost with a primary that fails right after.
+	// about [MaxProofs]: what comes later is left out, as one is enough.
 	KeepProof(ctx context.Context, authority string, proof []byte) error
 
 	// Proofs returns all of them, in no order.

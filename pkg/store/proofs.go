@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/sigilo/sigilo/pkg/auction"
 )
 
@@ -31,7 +33,10 @@ func (s *Store) KeepProof(ctx context.Context, authority string, proof []byte) e
 		return nil
 	}
 	hash := sha256.Sum256(proof)
-	if err := s.client.HSet(ctx, key, authority+":"+hex.EncodeToString(hash[:]), proof).Err(); err != nil {
+	err = s.client.durably(ctx, key, func(pipe redis.Pipeliner) {
+		pipe.HSet(ctx, key, authority+":"+hex.EncodeToString(hash[:]), proof)
+	})
+	if err != nil {
 		return s.failed(ctx, "keep a proof", err)
 	}
 	return nil
