@@ -25,13 +25,16 @@ const (
 )
 
 // ownHouse is a house of a benchmark's own: CA and time authority in this
-// process, Redis and one replica in processes of their own, so that what the
-// replica uses is its own.
+// process, Redis and the replicas in processes of their own, so that what each
+// uses is its own.
 type ownHouse struct {
 	at      client.House
 	stamper *benchStamper
 	redis   *localredis.Deployment // nil if it is not ours
 	dms     *dmsProcess
+	others  []*dmsProcess // replicas beside the first
+
+	redisURL string
 
 	cancel context.CancelFunc
 	group  *errgroup.Group // of the CA and the time authority
@@ -41,6 +44,8 @@ type ownHouse struct {
 type houseConfig struct {
 	dms      []string // command line of a process that calls [RunDMS]
 	redisURL string   // "" starts a redis-server
+	replicas int      // 0 is one
+	plain    bool     // the replicas time no floor
 }
 
 // startHouse starts all of a house, with its files in dir.
@@ -69,12 +74,12 @@ func (h *ownHouse) start(ctx context.Context, cfg houseConfig, dir string) error
 	if h.stamper, err = newBenchStamper(filepath.Join(keys, key), filepath.Join(keys, certificate)); err != nil {
 		return err
 	}
-	redisURL := cfg.redisURL
-	if redisURL == "" {
+	h.redisURL = cfg.redisURL
+	if h.redisURL == "" {
 		if h.redis, err = localredis.Standalone(dir); err != nil {
 			return err
 		}
-		redisURL = h.redis.URL
+		h.redisURL = h.redis.URL
 	}
 	tsa, err := h.startTSA(ctx)
 	if err != nil {
@@ -84,11 +89,19 @@ func (h *ownHouse) start(ctx context.Context, cfg houseConfig, dir string) error
 	if err != nil {
 		return err
 	}
-	h.dms, err = startDMS(ctx, cfg.dms, childConfig{House: bidHouse, Keys: keys, RedisURL: redisURL, CA: authority, TSA: tsa})
-	if err != nil {
+	child := childConfig{House: bidHouse, Keys: keys, RedisURL: h.redisURL, CA: authority, TSA: tsa, Plain: cfg.plain}
+	if h.dms, err = startDMS(ctx, cfg.dms, child); err != nil {
 		return err
 	}
 	h.at = client.House{House: bidHouse, Root: string(root), CA: authority, TSA: []string{tsa}, DMS: []string{h.dms.url}}
+	for len(h.at.DMS) < cfg.replicas {
+		other, err := startDMS(ctx, cfg.dms, child)
+		if err != nil {
+			return err
+		}
+		h.others = append(h.others, other)
+		h.at.DMS = append(h.at.DMS, other.url)
+	}
 	return nil
 }
 
@@ -136,6 +149,9 @@ func (h *ownHouse) startCA(ctx context.Context, keys, dir string) (string, error
 func (h *ownHouse) stop() {
 	if h.dms != nil {
 		h.dms.stop()
+	}
+	for _, other := range h.others {
+		other.stop()
 	}
 	if h.redis != nil {
 		h.redis.Stop()

@@ -251,14 +251,16 @@ func (c *crowd) take(s *seat, frame []byte, now time.Time) error {
 			return errOutOfOrder
 		}
 		s.next++
-		c.journal.arrived(seq, message, now)
+		c.journal.arrived(seq, len(message)+1, now)
 	}
 	return nil
 }
 
 // leave ends all connections. It returns why reading ended, if it did before.
 func (c *crowd) leave() error {
-	c.stop.Store(true)
+	if c.stop.Swap(true) {
+		return nil
+	}
 	var err error
 	if c.watched {
 		err = <-c.done

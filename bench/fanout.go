@@ -95,7 +95,7 @@ func (c FanoutConfig) step(ctx context.Context, spectators int, profile string, 
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	h, err := startHouse(ctx, houseConfig{dms: c.DMS, redisURL: c.RedisURL}, dir)
+	h, err := startHouse(ctx, houseConfig{dms: c.DMS, redisURL: c.RedisURL, plain: true}, dir)
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +109,10 @@ func (c FanoutConfig) step(ctx context.Context, spectators int, profile string, 
 	if err != nil {
 		return 0, err
 	}
-	s := &show{traffic: t, house: h, lot: t.lots[0], journal: newJournal(), rate: c.Rate, spectators: spectators}
+	s := &show{traffic: t, house: h, lot: t.lots[0], rate: c.Rate, spectators: spectators}
+	if s.journal, err = keepJournal(links, h.redisURL, auction.LogID(s.lot.id)); err != nil {
+		return 0, err
+	}
 	if err := s.play(ctx, c.Warmup); err != nil { // so that the memory before the first spectator is that of a replica at work
 		return 0, err
 	}
@@ -120,6 +123,6 @@ func (c FanoutConfig) step(ctx context.Context, spectators int, profile string, 
 	if s.crowd, err = gather(ctx, h.dms.url, auction.LogID(s.lot.id), spectators, s.journal); err != nil {
 		return 0, err
 	}
-	cores, err := s.measure(ctx, c, profile, result)
-	return cores, errors.Join(err, s.crowd.leave())
+	defer s.crowd.leave()
+	return s.measure(ctx, c, profile, result)
 }

@@ -21,7 +21,8 @@ type show struct {
 	crowd      *crowd
 	rate       float64
 	spectators int
-	before     uint64 // bytes of memory that the replica held without spectators
+	before     uint64    // bytes of memory that the replica held without spectators
+	receipts   latencies // of bids, while the journal counts
 }
 
 // play makes bids for a time, whatever becomes of those before, and waits for
@@ -54,9 +55,11 @@ func (s *show) play(ctx context.Context, d time.Duration) error {
 func (s *show) bid(m *member) error {
 	ctx, cancel := context.WithTimeout(s.traffic.house.ctx, bidTimeout)
 	defer cancel()
-	amount := s.lot.next()
-	s.journal.send(amount)
-	_, err := s.place(ctx, m, s.lot, amount)
+	sent := time.Now()
+	_, err := s.place(ctx, m, s.lot, s.lot.next())
+	if err == nil && s.journal.counting.Load() {
+		s.receipts.add(time.Since(sent))
+	}
 	return err
 }
 
@@ -98,9 +101,10 @@ func (s *show) measure(ctx context.Context, cfg FanoutConfig, profile string, re
 	if err != nil {
 		return 0, err
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := errors.Join(s.settle(ctx), s.crowd.leave()); err != nil {
 		return 0, err
 	}
+	s.journal.settle()
 	return s.report(ctx, result, share{before: before, after: after, seconds: seconds, reader: time.Duration(busy), memory: memory})
 }
 
@@ -164,5 +168,6 @@ func (s *show) report(ctx context.Context, result Result, m share) (float64, err
 	set("memory_kb_per_spectator", (float64(m.memory)-float64(s.before))/1024/float64(s.spectators))
 	set("dms_allocs_per_delivery", float64(m.after.dms.Allocs-m.before.dms.Allocs)/deliveries)
 	s.journal.lag.report(result, prefix+"lag_")
+	s.receipts.report(result, prefix+"receipt_")
 	return cores, nil
 }
