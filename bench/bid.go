@@ -163,7 +163,8 @@ func (c BidConfig) half(ctx context.Context, t *traffic, rate float64, result Re
 
 // usage is what all parts have used so far.
 type usage struct {
-	dms              childStat
+	dms              childStat     // the first replica
+	replicas         time.Duration // all of them
 	redis, generator time.Duration
 }
 
@@ -172,6 +173,14 @@ func (h *ownHouse) usage() (usage, error) {
 	var err error
 	if u.dms, err = h.dms.stat(); err != nil {
 		return u, err
+	}
+	u.replicas = u.dms.CPU
+	for _, other := range h.others {
+		stat, err := other.stat()
+		if err != nil {
+			return u, err
+		}
+		u.replicas += stat.CPU
 	}
 	if h.redis != nil {
 		if u.redis, err = cpuOf(h.redis.Servers[0].PID()); err != nil {

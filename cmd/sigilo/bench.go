@@ -19,6 +19,7 @@ type benchCmd struct {
 	Bid       benchBidCmd       `cmd:"" help:"Measure what a bid costs the DMS, against the floor of its cryptography."`
 	Fanout    benchFanoutCmd    `cmd:"" help:"Measure what an event costs the DMS for each of many spectators."`
 	Handshake benchHandshakeCmd `cmd:"" help:"Measure what setting up a session costs, in each mode."`
+	Scale     benchScaleCmd     `cmd:"" help:"Measure how the bids a second grow with the replicas."`
 	DMS       benchDMSCmd       `cmd:"" name:"dms" hidden:"" help:"The replica of the other benchmarks, in a process of its own."`
 }
 
