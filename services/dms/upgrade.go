@@ -99,6 +99,10 @@ func (c *plainConn) offer(frames []byte) (left bool, err error) {
 		c.left = append(c.left, frames...)
 		return true, nil
 	}
+	if !c.deadline.IsZero() { // of a control frame long ago; past it, nothing would be written
+		c.deadline = time.Time{}
+		_ = c.SetWriteDeadline(c.deadline)
+	}
 	n, err := writeNow(c.raw, frames)
 	if err == nil && n < len(frames) {
 		c.left, c.held = append(c.left, frames[n:]...), true
