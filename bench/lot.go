@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,29 +94,43 @@ func (l *lot) catchUp(ctx context.Context, m *member) error {
 // sellersFor returns how many sellers list so many auctions.
 func sellersFor(auctions int) int { return (auctions + lotsPerSeller - 1) / lotsPerSeller }
 
-// listLots lists auctions that stay open for life.
+// listLots lists auctions that stay open for life. On a busy machine a batch
+// may outlive its head: what was refused then is listed again under the next.
 func listLots(ctx context.Context, h *house, sellers []*member, count int, life time.Duration) ([]*lot, error) {
 	lots := make([]*lot, count)
 	closes := h.now().Add(life)
 	for from := 0; from < count; from += listBatch {
-		if err := h.sync(ctx, sellers[from/lotsPerSeller]); err != nil {
-			return nil, err
-		}
-		head := h.head()
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(atOnce)
-		for i := from; i < min(from+listBatch, count); i++ {
-			group.Go(func() error {
-				var err error
-				lots[i], err = list(ctx, sellers[i%len(sellers)], head, closes)
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
-			return nil, fmt.Errorf("list an auction: %w", err)
+		batch := lots[from:min(from+listBatch, count)]
+		for slices.Contains(batch, nil) {
+			if err := h.sync(ctx, sellers[from/lotsPerSeller]); err != nil {
+				return nil, err
+			}
+			if err := listBatchOf(ctx, sellers, batch, h.head(), closes); err != nil {
+				return nil, fmt.Errorf("list an auction: %w", err)
+			}
 		}
 	}
 	return lots, nil
+}
+
+// listBatchOf lists what is still nil, as far as the head is taken.
+func listBatchOf(ctx context.Context, sellers []*member, batch []*lot, head auction.Head, closes auction.Time) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i := range batch {
+		if batch[i] != nil {
+			continue
+		}
+		group.Go(func() error {
+			made, err := list(ctx, sellers[i%len(sellers)], head, closes)
+			if code := auction.CodeOf(err); code == auction.CodeStaleHead {
+				return nil
+			}
+			batch[i] = made
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 func list(ctx context.Context, m *member, head auction.Head, closes auction.Time) (*lot, error) {

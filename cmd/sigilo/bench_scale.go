@@ -13,8 +13,8 @@ import (
 
 type benchScaleCmd struct {
 	Replicas     []int         `help:"Replicas of each point." default:"1,2,4"`
-	Auctions     []int         `help:"Auctions of each curve. One is the hot auction." default:"1200,1"`
-	Participants int           `help:"Bidders for each replica, each over a connection of its own." default:"32"`
+	Auctions     []int         `help:"Auctions of each curve. One is the hot auction." default:"400,1"`
+	Participants int           `help:"Bidders for each replica, each over a connection of its own." default:"12"`
 	Runs         int           `help:"Of each point, of which the median counts." default:"3"`
 	Duration     time.Duration `help:"Of the measure of a run." default:"10s"`
 	Warmup       time.Duration `help:"Before it." default:"5s"`
