@@ -24,8 +24,8 @@ type trialCmd struct {
 
 func (trialCmd) Help() string {
 	return `It enrols a seller and three bidders in a house that is up, lists an item, bids, ties,
-is refused, waits for the close, discloses, and checks all that the house says. The
-people and the auction stay in the house. With --for it goes on bidding, and whatever
+is refused, waits for the close, discloses, and checks all that the house says; then an
+auditor checks the whole log. The people and the auction stay in the house. With --for it goes on bidding, and whatever
 happens to the house meanwhile, every bid that got a receipt must be in the log.
 
 Example: sigilo trial --house ready.json --operator-token operator.token --json`
@@ -38,6 +38,8 @@ type trialReport struct {
 	Refused         map[auction.Code]int `json:"refused"`
 	Unconfirmed     int                  `json:"unconfirmed"` // without an answer at the end
 	Lost            int                  `json:"lost"`        // with a receipt, and not in the log
+	Audited         int                  `json:"audited"`     // bids that an auditor found in the log, each with its signature and stamps
+	Troubles        int                  `json:"troubles"`    // bids whose bidder was told of trouble in the house, not of a rule
 	LongestWait     float64              `json:"longest_wait"`
 	Moves           int                  `json:"moves"` // connections that were replaced
 	TieKeptEarliest bool                 `json:"tie_kept_earliest"`
@@ -54,6 +56,8 @@ func (r trialReport) holds() error {
 		return refused("%d bids that have a receipt are not in the log", r.Lost)
 	case r.Unconfirmed > 0:
 		return refused("%d bids were never answered", r.Unconfirmed)
+	case r.Audited != r.Accepted:
+		return refused("the auditor finds %d bids in the log, and %d have a receipt", r.Audited, r.Accepted)
 	case !r.TieKeptEarliest:
 		return refused("the tie went to the later stamp")
 	case !r.WinnerIsHighest:
@@ -95,12 +99,16 @@ func (c *trialCmd) Run(ctx context.Context, a *app) error {
 	defer os.RemoveAll(dir)
 	t := &trial{
 		dir: dir, house: house, insecure: a.Insecure, bidFor: c.For, pause: c.Pause,
-		operator: &allinone.House{Ready: client.ReadyFile{CA: house.CA, OperatorToken: strings.TrimSpace(string(token))}},
-		report:   trialReport{Refused: make(map[auction.Code]int)}, say: a.note,
+		operator: &allinone.House{Ready: client.ReadyFile{
+			CA: house.CA, DMS: house.DMS, OperatorToken: strings.TrimSpace(string(token)),
+		}},
+		report: trialReport{Refused: make(map[auction.Code]int)}, say: a.note,
 	}
 	err = t.run(ctx)
-	for _, p := range t.all() {
-		p.client.Close()
+	for _, p := range append(t.all(), t.auditor) {
+		if p != nil {
+			p.client.Close()
+		}
 	}
 	t.report.Seconds = time.Since(start).Round(time.Millisecond).Seconds()
 	if err != nil {
@@ -109,6 +117,7 @@ func (c *trialCmd) Run(ctx context.Context, a *app) error {
 	a.result(t.report, func() {
 		r := t.report
 		a.print("accepted %d bids, refused %v; the longest wait for an answer was %.1f s", r.Accepted, r.Refused, r.LongestWait)
+		a.print("an auditor found the same %d bids in the log", r.Audited)
 		a.print("seller and winner learned of each other: %s, %s", r.Disclosed.SellerSaw, r.Disclosed.WinnerSaw)
 	})
 	return t.report.holds()
@@ -123,7 +132,7 @@ type trialPerson struct {
 }
 
 // enrol makes a profile and enrols it by an invite.
-func (t *trial) enrol(ctx context.Context, name string) (*trialPerson, error) {
+func (t *trial) enrol(ctx context.Context, name string, role identity.Role) (*trialPerson, error) {
 	p := &trialPerson{username: fmt.Sprintf("trial-%s-%d", name, time.Now().UnixMicro())}
 	profile, err := client.CreateProfile(filepath.Join(t.dir, name), t.house)
 	if err != nil {
@@ -137,7 +146,7 @@ func (t *trial) enrol(ctx context.Context, name string) (*trialPerson, error) {
 	if err != nil {
 		return nil, err
 	}
-	invite, err := t.operator.Invite(ctx, p.username, nil, string(identity.RoleParticipant))
+	invite, err := t.operator.Invite(ctx, p.username, nil, string(role))
 	if err == nil {
 		err = p.client.Enroll(ctx, client.Enrolment{Invite: invite})
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/client"
-	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/identity"
 	"github.com/sigilo/sigilo/pkg/wire"
 	"github.com/sigilo/sigilo/services/allinone"
 )
@@ -27,6 +27,7 @@ type trial struct {
 
 	seller  *trialPerson
 	bidders []*trialPerson
+	auditor *trialPerson
 	id      auction.ID
 	moves   atomic.Int64
 	amount  atomic.Int64 // of the highest bid that was tried
@@ -35,6 +36,7 @@ type trial struct {
 	report trialReport // while bids are sent; before and after by run alone
 }
 
+// all are those who take part: not the auditor.
 func (t *trial) all() []*trialPerson {
 	if t.seller == nil {
 		return t.bidders
@@ -58,6 +60,7 @@ func (t *trial) run(ctx context.Context) error {
 		{"the close", t.close},
 		{"disclosure", t.disclose},
 		{"evidence", t.verify},
+		{"an audit", t.audit},
 	} {
 		t.say("trial: %s", act.name)
 		if err := act.do(ctx); err != nil {
@@ -69,11 +72,11 @@ func (t *trial) run(ctx context.Context) error {
 }
 
 func (t *trial) enrolAll(ctx context.Context) (err error) {
-	if t.seller, err = t.enrol(ctx, "seller"); err != nil {
+	if t.seller, err = t.enrol(ctx, "seller", identity.RoleParticipant); err != nil {
 		return err
 	}
 	for _, name := range []string{"ana", "bento", "carla"} {
-		p, err := t.enrol(ctx, name)
+		p, err := t.enrol(ctx, name, identity.RoleParticipant)
 		if err != nil {
 			return err
 		}
@@ -193,6 +196,11 @@ func (t *trial) bidOnce(ctx context.Context, p *trialPerson) {
 		t.report.Accepted++
 	case errors.As(err, &refusal):
 		t.report.Refused[refusal.Code]++
+		if refusal.Code.Temporary() {
+			t.report.Troubles++
+		}
+	default:
+		t.report.Troubles++
 	}
 }
 
@@ -315,22 +323,4 @@ func (t *trial) messages(ctx context.Context, kind auction.MessageKind) (map[*tr
 		case <-time.After(trialRetry):
 		}
 	}
-}
-
-// verify lets everybody check the log with their own receipts, offline.
-func (t *trial) verify(ctx context.Context) error {
-	t.report.EvidenceValid = true
-	for _, p := range t.all() {
-		bundle, err := p.client.Evidence(ctx, t.id, evidence.Party)
-		if err != nil {
-			return err
-		}
-		trust, err := p.client.Profile().Trust()
-		if err != nil {
-			return err
-		}
-		verdict, err := evidence.Verify(bundle, &trust)
-		t.report.EvidenceValid = t.report.EvidenceValid && err == nil && verdict.Anchored
-	}
-	return nil
 }

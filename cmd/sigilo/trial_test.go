@@ -8,7 +8,7 @@ import (
 
 func TestTrialHolds(t *testing.T) {
 	good := trialReport{
-		Accepted: 5, TieKeptEarliest: true, WinnerIsHighest: true, EvidenceValid: true,
+		Accepted: 5, Audited: 5, TieKeptEarliest: true, WinnerIsHighest: true, EvidenceValid: true,
 		Disclosed: allinone.Disclosed{SellerSaw: "ana", WinnerSaw: "seller"},
 	}
 	if err := good.holds(); err != nil {
@@ -16,6 +16,7 @@ func TestTrialHolds(t *testing.T) {
 	}
 	for name, spoil := range map[string]func(*trialReport){
 		"a lost bid":         func(r *trialReport) { r.Lost = 1 },
+		"a doubled bid":      func(r *trialReport) { r.Audited++ },
 		"an unanswered bid":  func(r *trialReport) { r.Unconfirmed = 1 },
 		"the later stamp":    func(r *trialReport) { r.TieKeptEarliest = false },
 		"another winner":     func(r *trialReport) { r.WinnerIsHighest = false },
