@@ -25,9 +25,10 @@ const (
 	idleTimeout = 75 * time.Second
 	// maxHeaderBytes holds a token and a certificate thumbprint many times over.
 	maxHeaderBytes = 16 << 10
-	// stopTimeout and the usual drain delay of 5 s stay within the 30 s that
-	// Kubernetes gives a pod to end.
-	stopTimeout = 20 * time.Second
+	// stopTimeout holds goodbyes that are spread over 20 s, the 3 s that each
+	// connection stays after its own, and what is in flight then. With a drain
+	// delay of 5 s it is within the 45 s that the chart gives a pod to end.
+	stopTimeout = 35 * time.Second
 )
 
 // A Server is one service on its two addresses. Handler, Registry and Log are
@@ -49,7 +50,7 @@ type Server struct {
 	// Drain says goodbye on the connections that Handler has taken over
 	// (WebSockets), and returns when they have ended; it sees to it that Handler
 	// takes over no more. It runs after the drain delay, and shares with the end
-	// of the ordinary requests a deadline of 20 s.
+	// of the ordinary requests a deadline of 35 s.
 	Drain func(context.Context) error
 
 	// Background is the service's work between requests. Its context ends

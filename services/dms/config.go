@@ -11,6 +11,10 @@ import (
 	"github.com/sigilo/sigilo/pkg/session"
 )
 
+// maxDrainTime leaves the last connection that is said goodbye to its time to
+// go before ops.Serve cuts off what is left.
+const maxDrainTime = 30 * time.Second
+
 // Config configures one replica. The replicas of a house share all of it but
 // the addresses.
 type Config struct {
@@ -64,8 +68,8 @@ func (c Config) Validate() error {
 		return errors.New("max-sessions is at least 1")
 	case c.MaxPerAddress < 0:
 		return errors.New("max-per-address is not negative")
-	case c.DrainTime < 0 || c.DrainTime > time.Minute:
-		return errors.New("drain-time is at most a minute")
+	case c.DrainTime < 0 || c.DrainTime > maxDrainTime:
+		return errors.New("drain-time is at most 30s")
 	}
 	return c.Config.Validate()
 }

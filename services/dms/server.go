@@ -109,13 +109,14 @@ func (s *server) serveSocket(c echo.Context) error {
 // the other replicas are not stormed, and waits for them to go.
 func (s *server) drain(ctx context.Context) error {
 	conns := s.door.close()
-	pause := s.cfg.DrainTime / time.Duration(max(1, len(conns)))
-	for _, c := range conns {
-		c.bye(wire.ReasonDrain)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
+	for i, c := range conns {
+		if i > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(s.cfg.DrainTime / time.Duration(len(conns))):
+			}
 		}
+		c.bye(wire.ReasonDrain)
 	}
 	gone := make(chan struct{})
 	go func() {
