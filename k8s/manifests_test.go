@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -46,11 +47,13 @@ type manifest struct {
 type labels map[string]string
 
 type podSpec struct {
+	Grace      int            `yaml:"terminationGracePeriodSeconds"`
 	Automount  *bool          `yaml:"automountServiceAccountToken"`
 	Links      *bool          `yaml:"enableServiceLinks"`
 	Security   map[string]any `yaml:"securityContext"`
 	Containers []struct {
 		Name      string
+		Image     string
 		Command   []string
 		Args      []string
 		Ports     []struct{ Name string }
@@ -67,10 +70,15 @@ type podSpec struct {
 	}
 }
 
-// base reads k8s/base/sigilo.yaml.
+// base reads what is rendered from the chart.
 func base(t *testing.T) []manifest {
 	t.Helper()
-	data, err := os.ReadFile("base/sigilo.yaml")
+	return read(t, "base/sigilo.yaml")
+}
+
+func read(t *testing.T, path string) []manifest {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +122,8 @@ func pods(all []manifest) (found []pod) {
 }
 
 func TestPodsAreRestricted(t *testing.T) {
-	all := pods(base(t))
-	if len(all) < 6 {
+	all := append(pods(base(t)), pods(read(t, "experiments/load.yaml"))...)
+	if len(all) < 7 {
 		t.Fatalf("only %d pods", len(all))
 	}
 	for _, p := range all {
@@ -147,13 +155,62 @@ func TestPodsAreRestricted(t *testing.T) {
 	}
 }
 
+// A replica that stops serves on for the drain delay, says its goodbyes over the
+// drain time, and has some time left for the last of them.
+func TestGraceHoldsTheGoodbyes(t *testing.T) {
+	found := 0
+	for _, p := range pods(base(t)) {
+		var stop time.Duration
+		for _, arg := range p.spec.Containers[0].Args {
+			name, value, _ := strings.Cut(arg, "=")
+			if name == "--drain-delay" || name == "--drain-time" {
+				d, err := time.ParseDuration(value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stop += d
+				found++
+			}
+		}
+		if grace := time.Duration(p.spec.Grace) * time.Second; stop > 0 && grace < stop+10*time.Second {
+			t.Errorf("%s stops for %v and more, and gets %v", p.name, stop, grace)
+		}
+	}
+	if found != 4 { // the delays of three services, and the goodbyes of one
+		t.Errorf("%d durations", found)
+	}
+}
+
+// One version is in the chart, in what is rendered from it, and in the experiment.
+func TestOneVersion(t *testing.T) {
+	data, err := os.ReadFile("../charts/sigilo/Chart.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chart struct {
+		Version    string
+		AppVersion string `yaml:"appVersion"`
+	}
+	if err := yaml.Unmarshal(data, &chart); err != nil || chart.Version != chart.AppVersion {
+		t.Fatalf("version %q, appVersion %q: %v", chart.Version, chart.AppVersion, err)
+	}
+	for _, p := range append(pods(base(t)), pods(read(t, "experiments/load.yaml"))...) {
+		for _, c := range p.spec.Containers {
+			if ours := strings.HasPrefix(c.Image, "sigilo-"); ours && !strings.HasSuffix(c.Image, ":"+chart.Version) {
+				t.Errorf("%s runs %s", p.name, c.Image)
+			}
+		}
+	}
+}
+
 // Each pod mounts the Secrets of its own service alone, and none the root's key.
 func TestPodsMountTheirOwnKeys(t *testing.T) {
 	want := map[string][]string{
 		"ca": {"sigilo-ca", "sigilo-operator"}, "dms": {"sigilo-dms", "sigilo-operator"},
 		"tsa": {"sigilo-tsa1"}, "redis": {"sigilo-redis"}, "keys": nil,
+		"test": {"sigilo-operator"}, // it invites people
 	}
-	for _, p := range pods(base(t)) {
+	for _, p := range append(pods(base(t)), pods(read(t, "experiments/load.yaml"))...) {
 		var got []string
 		for _, v := range p.spec.Volumes {
 			if v.Secret.SecretName != "" {
