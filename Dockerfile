@@ -2,6 +2,11 @@
 #
 # The build stage makes all programs, so that the images after the first are
 # quick. It runs on the builder's own platform and compiles for the target's.
+#
+# sigilo holds a whole house, and reflection in its command line library makes the
+# linker keep every exported method, those of the Redis client six times over. In
+# the libraries named here nothing is inlined (-l) in it, which takes off 3 MB;
+# the services are built as they are measured.
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -12,8 +17,13 @@ COPY services services
 COPY bench bench
 ARG TARGETOS=linux TARGETARCH VERSION=devel
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
-    -ldflags "-s -w -X github.com/sigilo/sigilo/pkg/ops.version=$VERSION" -o /out/ ./cmd/...
+    export CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOFLAGS="-trimpath -buildvcs=false"; \
+    flags="-s -w -X github.com/sigilo/sigilo/pkg/ops.version=$VERSION"; \
+    go build -ldflags "$flags" -o /out/ ./cmd/ca ./cmd/tsa ./cmd/dms && \
+    go build -ldflags "$flags" -o /out/ \
+      -gcflags=github.com/redis/go-redis/...=-l -gcflags=github.com/alicebob/miniredis/...=-l \
+      -gcflags=github.com/yuin/gopher-lua/...=-l -gcflags=github.com/alecthomas/kong=-l \
+      -gcflags=google.golang.org/protobuf/...=-l ./cmd/sigilo
 
 # Certificate authorities, /tmp and a user; no shell and no package manager.
 FROM gcr.io/distroless/static-debian12:nonroot
