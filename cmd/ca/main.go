@@ -22,18 +22,21 @@ func main() {
 	}
 }
 
-// run serves, which the word serve may say, unless the first word is bootstrap.
+// run serves, which the word serve may say, unless the first word is another command.
 func run(ctx context.Context, args []string) error {
-	command := "serve"
-	if len(args) > 0 && (args[0] == "serve" || args[0] == "bootstrap") {
-		command, args = args[0], args[1:]
-	}
-	if command == "bootstrap" {
-		return bootstrap(ctx, args)
+	if len(args) > 0 {
+		switch args[0] {
+		case "bootstrap":
+			return bootstrap(ctx, args[1:])
+		case "backup":
+			return backup(ctx, args[1:])
+		case "serve":
+			args = args[1:]
+		}
 	}
 	program := ops.Program{
 		Name:        "ca",
-		Description: "Enrols people, signs their certificates, and issues session tokens. `ca bootstrap` makes the keys of a house.",
+		Description: "Enrols people, signs their certificates, and issues session tokens. `ca bootstrap` makes the keys of a house, `ca backup` copies the registry.",
 		Example: "ca --house demo --root root.pem --certificate ca.pem --key ca.key --token-key token.key " +
 			"--credential-key credential.key --operator-token operator.token",
 	}

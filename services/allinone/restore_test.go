@@ -1,0 +1,171 @@
+package allinone_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/client"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/store/localredis"
+	"github.com/sigilo/sigilo/services/allinone"
+	"github.com/sigilo/sigilo/services/ca/registry"
+)
+
+// TestRestore is the drill of docs/operations.md: a house is backed up while it
+// works, loses its machines, and starts anew from the backup. The auction goes
+// on, what had a receipt is there, and the CA knows who is who.
+func TestRestore(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	old := t.TempDir()
+	h, stop := houseOn(t, ctx, old)
+	seller := enrol(t, ctx, h, "sofia", "participant", h.Ready.DMS, client.Options{})
+	bidder := enrol(t, ctx, h, "bruno", "participant", h.Ready.DMS, client.Options{})
+	invite, err := h.Invite(ctx, "clara", attributesOf("clara"), "participant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := seller.Now(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed, err := seller.List(ctx, client.Listing{
+		Title: "A clock", Currency: "EUR", Minimum: 1000, Closes: now.Add(5 * time.Minute), Disclose: []string{"email"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := listed.Prepared.Auction
+	before, err := bidder.Bid(ctx, id, 1500)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	saved := t.TempDir()
+	backUp(t, ctx, old, saved)
+	stop()
+	if err := os.RemoveAll(old); err != nil {
+		t.Fatal(err)
+	}
+
+	h, stop = houseOn(t, ctx, saved)
+	defer stop()
+	seller, bidder = moved(t, seller, h), moved(t, bidder, h)
+	after, err := bidder.Bid(ctx, id, 1600) // with the old certificate: the CA gave it a token
+	if err != nil {
+		t.Fatalf("bid after the restore: %v", err)
+	}
+	if after.Receipt.Seq <= before.Receipt.Seq {
+		t.Errorf("entry %d after the restore, %d before", after.Receipt.Seq, before.Receipt.Seq)
+	}
+	newcomer := newClient(t, h, "clara")
+	if err := newcomer.Enroll(ctx, client.Enrolment{Invite: invite}); err != nil {
+		t.Errorf("an invite from before the restore: %v", err)
+	}
+	if err := h.SetTime(ctx, now.Add(6*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	waitClosed(t, ctx, seller, id)
+	bundle, err := bidder.Evidence(ctx, id, evidence.Party)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust, err := bidder.Profile().Trust()
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdict, err := evidence.Verify(bundle, &trust)
+	if err != nil || verdict.Outcome != auction.Sold || verdict.Amount != 1600 || verdict.Bids != 2 || verdict.Receipts != 2 {
+		t.Errorf("the evidence: %+v, %v", verdict, err)
+	}
+}
+
+// houseOn starts a house on what is in dir: its Redis, keys and registry.
+func houseOn(t *testing.T, ctx context.Context, dir string) (*allinone.House, func()) {
+	t.Helper()
+	redis, err := localredis.Standalone(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Stop)
+	h, err := allinone.Start(ctx, allinone.Config{Dir: dir, Replicas: 1, RedisURL: redis.URL, SimulatedTime: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	stop := func() {
+		if !stopped {
+			stopped = true
+			if err := h.Stop(); err != nil {
+				t.Error(err)
+			}
+			redis.Stop()
+		}
+	}
+	t.Cleanup(stop)
+	return h, stop
+}
+
+// backUp copies a house that works, as docs/operations.md says.
+func backUp(t *testing.T, ctx context.Context, from, to string) {
+	t.Helper()
+	var names bytes.Buffer
+	if err := registry.Backup(ctx, filepath.Join(from, "registry.db"), &names); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to, "registry.db"), names.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(to, "redis"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"keys", "redis/appendonlydir"} {
+		if out, err := exec.CommandContext(ctx, "cp", "-a", filepath.Join(from, folder), filepath.Join(to, folder)).CombinedOutput(); err != nil {
+			t.Fatalf("copy %s: %v %s", folder, err, out)
+		}
+	}
+}
+
+// newClient makes a client of somebody who is not enrolled yet.
+func newClient(t *testing.T, h *allinone.House, name string) *client.Client {
+	t.Helper()
+	house, err := h.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := client.CreateProfile(filepath.Join(t.TempDir(), name), house)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open(t, p)
+}
+
+func open(t *testing.T, p *client.Profile) *client.Client {
+	t.Helper()
+	c, err := client.New(p, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// moved opens somebody's profile again, for the house at its new addresses.
+func moved(t *testing.T, c *client.Client, h *allinone.House) *client.Client {
+	t.Helper()
+	c.Close()
+	house, err := h.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Profile().Relocate(house); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, c.Profile())
+}
