@@ -99,6 +99,8 @@ func TestChartRefuses(t *testing.T) {
 		"no authority":                 {"tsa.authorities=0", "authorities"},
 		"too many authorities":         {"tsa.authorities=14", "authorities"},
 		"a Redis that is none":         {"redis.url=http://redis", "url"},
+		"a Redis of no known shape":    {"redis.url=redis+ring://redis:6379", "url"},
+		"a port that is none":          {"redis.ports={70000}", "ports"},
 		"a mode that is none":          {"ca.mode=anybody", "mode"},
 		"a provider without an issuer": {"ca.mode=oidc", "ca.oidc.issuer"},
 		"an ingress without a domain":  {"ingress.enabled=true,ingress.tlsSecret=x", "ingress.domain"},
@@ -142,6 +144,35 @@ func TestRedisOutside(t *testing.T) {
 	out, err := yaml.Marshal(find(objects, "NetworkPolicy", "sigilo-dms-out")["spec"])
 	if err != nil || !bytes.Contains(out, []byte("port: 6390")) {
 		t.Errorf("the broker may reach: %s %v", out, err)
+	}
+}
+
+// The broker may reach Sentinels, and the servers that they name.
+func TestRedisOutsideHasPorts(t *testing.T) {
+	for _, tt := range []struct {
+		url, ports string
+		want       []int
+	}{
+		{"redis://redis.example/1", "null", []int{6379}},
+		{"rediss://u:p@redis.example:6390/0", "null", []int{6390}},
+		{`redis+sentinel://u:p:1@a.example:26379\,b.example:26380/primary/0?sentinel_password=x:9`, "{6379,26379}", []int{26379, 26380, 6379}},
+		{`redis+cluster://a.example:7000\,b.example:7001`, "null", []int{7000, 7001}},
+	} {
+		objects := mustRender(t, "redis.url="+tt.url, "redis.ports="+tt.ports)
+		egress, _ := find(objects, "NetworkPolicy", "sigilo-dms-out").at("spec", "egress").([]any)
+		var got []int
+		for _, rule := range egress {
+			if rule := object(rule.(map[string]any)); rule["to"] == nil { // the ports of a Redis outside, then those of DNS
+				for _, p := range rule["ports"].([]any) {
+					if p := object(p.(map[string]any)); p["protocol"] == nil {
+						got = append(got, p["port"].(int))
+					}
+				}
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: ports %v, want %v", tt.url, got, tt.want)
+		}
 	}
 }
 

@@ -112,6 +112,16 @@ readinessProbe:
 redis-cli, -e, --no-auth-warning, --user, probe, --pass, probe, ping
 {{- end -}}
 
+{{- /* redisports: those of the Redis outside, as a list: of the URL's hosts, and redis.ports */ -}}
+{{- define "sigilo.redisports" -}}
+{{- $hosts := regexReplaceAll "^[a-z+]+://([^/]*@)?" .Values.redis.url "" | regexFind "^[^/?]*" -}}
+{{- $ports := list -}}
+{{- range $host := splitList "," $hosts }}{{ $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" $host) | default "6379" | int) }}{{ end -}}
+{{- range .Values.redis.ports }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- $peers := list }}{{ range uniq $ports }}{{ $peers = append $peers (dict "port" .) }}{{ end -}}
+{{- toJson $peers -}}
+{{- end -}}
+
 {{- /* keysjob: spec of the Jobs that make and renew keys; (list $ ACCOUNT) */ -}}
 {{- define "sigilo.keysjob" -}}
 {{- $ := index . 0 -}}
