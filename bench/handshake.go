@@ -96,7 +96,7 @@ func (c *setupCost) add(ctx context.Context, mode string, client, server endpoin
 				Authenticate: func(context.Context, session.Credentials) (*ecdsa.PublicKey, error) {
 					return &client.key.PublicKey, nil
 				},
-				Ready: func() []byte { return []byte("{}") },
+				Ready: func() ([]byte, error) { return []byte("{}"), nil },
 			})
 		})
 		c.server += used

@@ -108,6 +108,15 @@ func (c *Client) verifiedLog(ctx context.Context, id auction.ID) (publicLog, err
 	if err != nil {
 		return publicLog{}, err
 	}
+	out, err := c.verifyLog(data)
+	if err != nil {
+		return publicLog{}, err
+	}
+	return out, c.checkReceipts(id, out)
+}
+
+// verifyLog verifies a public bundle against what the profile pins.
+func (c *Client) verifyLog(data []byte) (publicLog, error) {
 	trust, err := c.profile.Trust()
 	if err != nil {
 		return publicLog{}, err
@@ -138,7 +147,7 @@ func (c *Client) verifiedLog(ctx context.Context, id auction.ID) (publicLog, err
 	if last.Kind == auction.AuctionClosed {
 		out.closed = &last
 	}
-	return out, c.checkReceipts(id, out)
+	return out, nil
 }
 
 // checkReceipts looks for every receipt of one's own in a log. One that is not

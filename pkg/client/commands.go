@@ -20,7 +20,8 @@ type Prepared struct {
 	Pseudonym auction.Pseudonym `json:"pseudonym"`
 	JWS       string            `json:"jws"`
 	Stamped
-	Earlier []Stamped `json:"earlier,omitzero"` // stamps of earlier tries, one of which may be committed
+	Earlier   []Stamped    `json:"earlier,omitzero"`   // stamps of earlier tries, one of which may be committed
+	Undecided auction.Code `json:"undecided,omitzero"` // why the house did not decide on the last try: see [Client.Resume]
 }
 
 // Stamped is a command's time stamps.
@@ -199,6 +200,9 @@ func (c *Client) Send(ctx context.Context, p Prepared) (Placed, error) {
 	if final(err) {
 		return Placed{}, errors.Join(err, c.profile.remove("pending/"+string(p.Pseudonym)))
 	}
+	if undecided(err) {
+		err = errors.Join(err, c.noteUndecided(p, err))
+	}
 	if err != nil {
 		return Placed{}, &Unconfirmed{p.Kind, p.Pseudonym, err}
 	}
@@ -246,6 +250,9 @@ func final(err error) bool {
 	if !errors.As(err, &a) {
 		return false
 	}
+	if a.byLog {
+		return true
+	}
 	switch a.refusal.Code {
 	case auction.CodeBadRequest, auction.CodeBadVersion, auction.CodeTooLarge, auction.CodeBadTerms, auction.CodeBadAmount,
 		auction.CodeWrongAudience, auction.CodeBadSignature, auction.CodeUnknownAuction:
@@ -278,40 +285,6 @@ func (c *Client) freshen(ctx context.Context, p *Prepared) {
 	if err := c.profile.save("pending/"+string(p.Pseudonym), p); err != nil {
 		c.options.Log.WarnContext(ctx, "new stamps were not kept", "error", err)
 	}
-}
-
-// Resume finds out what became of the commands that were sent and not answered:
-// it sends them again, the same bytes. refused holds those that the house
-// refused, with why. An error that is an [*Unconfirmed] is of commands that the
-// house answered without deciding on them: they stay pending.
-func (c *Client) Resume(ctx context.Context) (placed []Placed, refused map[auction.Pseudonym]error, err error) {
-	names, err := c.profile.names("pending")
-	if err != nil {
-		return nil, nil, err
-	}
-	refused = make(map[auction.Pseudonym]error)
-	var open []error
-	for _, name := range names {
-		var p Prepared
-		if err := c.profile.load("pending/"+name, &p); err != nil {
-			return placed, refused, err
-		}
-		if err := c.stamp(ctx, &p); err != nil {
-			return placed, refused, err
-		}
-		done, err := c.Send(ctx, p)
-		switch {
-		case err == nil:
-			placed = append(placed, done)
-		case final(err):
-			refused[p.Pseudonym] = err
-		case errors.As(err, new(answered)):
-			open = append(open, err)
-		default:
-			return placed, refused, err
-		}
-	}
-	return placed, refused, errors.Join(open...)
 }
 
 // verifyReceipt checks that the house took this very command: the event is the

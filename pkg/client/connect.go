@@ -328,9 +328,13 @@ func (c *Client) ask(ctx context.Context, build func(id uint32) wire.ClientMessa
 	}
 }
 
-// answered is what the house answered to this very request. A refusal that comes
-// otherwise, on the way to a connection, says nothing about the request.
-type answered struct{ refusal *auction.Refusal }
+// answered is what the house answered to this very request, or what its log says
+// of it. A refusal that comes otherwise, on the way to a connection, says nothing
+// about the request.
+type answered struct {
+	refusal *auction.Refusal
+	byLog   bool
+}
 
 func (a answered) Error() string { return a.refusal.Error() }
 func (a answered) Unwrap() error { return a.refusal }
@@ -349,5 +353,5 @@ func (c *Client) askOnce(ctx context.Context, build func(id uint32) wire.ClientM
 		c.dropToken(l.token)
 		l.ws.CloseNow()
 	}
-	return nil, answered{r.Refusal()}
+	return nil, answered{refusal: r.Refusal()}
 }

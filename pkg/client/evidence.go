@@ -15,9 +15,6 @@ import (
 // offline: what everybody may see, what a party holds (with its own receipts),
 // or, for an auditor whom the operator approved, all of it.
 func (c *Client) Evidence(ctx context.Context, id auction.ID, kind evidence.Kind) ([]byte, error) {
-	view := map[evidence.Kind]wire.View{
-		evidence.Public: wire.ViewPublic, evidence.Party: wire.ViewOwn, evidence.Audit: wire.ViewAudit,
-	}[kind]
 	l, err := c.connected(ctx)
 	if err != nil {
 		return nil, err
@@ -25,9 +22,20 @@ func (c *Client) Evidence(ctx context.Context, id auction.ID, kind evidence.Kind
 	if err := c.syncHouse(ctx, l); err != nil {
 		return nil, err
 	}
+	return c.collect(ctx, c.ask, id, kind)
+}
+
+// asker sends a request and returns its answer, a refusal as an error.
+type asker func(context.Context, func(id uint32) wire.ClientMessage) (wire.ServerMessage, error)
+
+// collect makes the bundle of an auction whose policy the client has read.
+func (c *Client) collect(ctx context.Context, ask asker, id auction.ID, kind evidence.Kind) ([]byte, error) {
+	view := map[evidence.Kind]wire.View{
+		evidence.Public: wire.ViewPublic, evidence.Party: wire.ViewOwn, evidence.Audit: wire.ViewAudit,
+	}[kind]
 	bundle := &evidence.Bundle{Kind: kind, Certificates: make(map[auction.Hash][]auction.Blob)}
 	for size := 0; ; {
-		more, err := c.evidencePage(ctx, id, view, bundle, &size)
+		more, err := evidencePage(ctx, ask, id, view, bundle, &size)
 		if err != nil {
 			return nil, err
 		}
@@ -39,6 +47,7 @@ func (c *Client) Evidence(ctx context.Context, id auction.ID, kind evidence.Kind
 		return nil, err
 	}
 	if kind == evidence.Party {
+		var err error
 		if bundle.Receipts, err = c.receiptsOf(id); err != nil {
 			return nil, err
 		}
@@ -49,8 +58,8 @@ func (c *Client) Evidence(ctx context.Context, id auction.ID, kind evidence.Kind
 // evidencePage adds one page of the log, and its bytes to size. The head of the
 // last page is that of the whole log: an open auction may have grown meanwhile,
 // then there is more.
-func (c *Client) evidencePage(ctx context.Context, id auction.ID, view wire.View, b *evidence.Bundle, size *int) (more bool, err error) {
-	answer, err := c.ask(ctx, func(n uint32) wire.ClientMessage {
+func evidencePage(ctx context.Context, ask asker, id auction.ID, view wire.View, b *evidence.Bundle, size *int) (more bool, err error) {
+	answer, err := ask(ctx, func(n uint32) wire.ClientMessage {
 		return &wire.EntriesRequest{ID: n, Log: auction.LogID(id), From: uint64(len(b.Entries)) + 1, View: view}
 	})
 	if err != nil {

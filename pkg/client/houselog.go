@@ -66,9 +66,12 @@ func applyHouse(house *auction.House, e wire.Entry) (auction.Event, wire.Entry, 
 	return event, wire.EntryOf(entry), err
 }
 
-// listed is on which terms an auction was listed: their hash, and that of the
-// policy which they name.
-type listed struct{ terms, policy auction.Hash }
+// listed is on which terms an auction was listed: their hash, that of the policy
+// which they name, and the end that they name.
+type listed struct {
+	terms, policy auction.Hash
+	closes        auction.Time
+}
 
 // noteListings keeps on which terms auctions were listed. The caller holds mu,
 // or has not shared c yet.
@@ -78,7 +81,7 @@ func (c *Client) noteListings(events []auction.Event) {
 			continue
 		}
 		if terms, err := auction.ParseTerms([]byte(e.Terms)); err == nil { // the replay has parsed them
-			c.listed[e.Auction] = listed{auction.TermsHash([]byte(e.Terms)), terms.Policy}
+			c.listed[e.Auction] = listed{auction.TermsHash([]byte(e.Terms)), terms.Policy, terms.Closes}
 		}
 	}
 }

@@ -125,13 +125,7 @@ func (l *liar) serve(w http.ResponseWriter, r *http.Request) {
 			credentials = c
 			return keyOf(c.Chain)
 		},
-		Ready: func() []byte {
-			ready, err := l.reach(ctx, tap, credentials)
-			if err != nil {
-				l.t.Log("the liar does not reach the house:", err)
-			}
-			return ready
-		},
+		Ready: func() ([]byte, error) { return l.reach(ctx, tap, credentials) },
 	})
 	if err != nil || tap.house == nil {
 		return

@@ -29,11 +29,11 @@ const (
 // errLost says that a connection ended before an answer came.
 var errLost = errors.New("the connection was lost before an answer came")
 
-// link is one session with one replica.
+// link is one session with one replica, or a spectator's connection.
 type link struct {
 	url     string
 	ws      *websocket.Conn
-	session *session.Session
+	session *session.Session // nil for a spectator
 	ready   wire.Ready
 	hello   auction.Time // the DMS's time in the handshake
 	met     time.Time    // when it came, for the monotonic clock since
@@ -69,7 +69,7 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 	}
 	ws.SetReadLimit(session.MaxServerMessage)
 	var hello auction.Time
-	sess, first, err := session.Client(ctx, socket{ws}, session.ClientConfig{
+	sess, first, err := session.Client(ctx, socket{ws, websocket.MessageBinary}, session.ClientConfig{
 		Mode: ws.Subprotocol(), Offered: c.options.Modes, Token: token, Chain: chain, Key: c.profile.key,
 		VerifyServer: func(chain [][]byte, at auction.Time) (*ecdsa.PublicKey, error) {
 			hello = at
@@ -89,10 +89,24 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 		ws.CloseNow()
 		return nil, err
 	}
+	l := newLink(url, ws)
+	l.session, l.ready, l.hello, l.met, l.token = sess, ready, hello, time.Now(), token
+	return l, nil
+}
+
+func newLink(url string, ws *websocket.Conn) *link {
 	return &link{
-		url: url, ws: ws, session: sess, ready: ready, hello: hello, met: time.Now(), token: token, dead: make(chan struct{}),
+		url: url, ws: ws, dead: make(chan struct{}),
 		waiting: make(map[uint32]chan wire.ServerMessage), followed: make(map[auction.LogID]bool),
-	}, nil
+	}
+}
+
+// socket is the connection as what a session and its frames go over.
+func (l *link) socket() socket {
+	if l.session == nil {
+		return socket{l.ws, websocket.MessageText}
+	}
+	return socket{l.ws, websocket.MessageBinary}
 }
 
 // refusedBy reads why the DMS closed a handshake. The close code is not
@@ -163,11 +177,10 @@ func (l *link) run(ctx context.Context, received func([]byte), notice func(wire.
 	defer pinging.Wait()
 	defer cancel()
 	for {
-		frame, err := socket{l.ws}.Read(ctx)
-		if err != nil {
-			return err
+		plain, err := l.socket().Read(ctx)
+		if err == nil && l.session != nil {
+			plain, err = l.session.Open(plain)
 		}
-		plain, err := l.session.Open(frame)
 		if err != nil {
 			return err
 		}
@@ -260,11 +273,13 @@ func (l *link) send(ctx context.Context, m wire.ClientMessage) error {
 	data := wire.EncodeClient(m)
 	l.sealing.Lock()
 	defer l.sealing.Unlock()
-	frame, err := l.session.Seal(data)
-	if err != nil {
-		return err
+	if l.session != nil {
+		var err error
+		if data, err = l.session.Seal(data); err != nil {
+			return err
+		}
 	}
-	if err := (socket{l.ws}).Write(ctx, frame); err != nil {
+	if l.socket().Write(ctx, data) != nil {
 		return errLost
 	}
 	return nil
@@ -296,16 +311,19 @@ func (l *link) usable() bool {
 }
 
 // socket is a WebSocket as the session sees it.
-type socket struct{ ws *websocket.Conn }
+type socket struct {
+	ws   *websocket.Conn
+	kind websocket.MessageType
+}
 
 func (b socket) Read(ctx context.Context) ([]byte, error) {
 	kind, data, err := b.ws.Read(ctx)
-	if err == nil && kind != websocket.MessageBinary {
-		err = auction.Refuse(auction.CodeBadFrame, "a text message in a sealed session")
+	if err == nil && kind != b.kind {
+		err = auction.Refuse(auction.CodeBadFrame, "the wrong type of WebSocket message for this mode")
 	}
 	return data, err
 }
 
 func (b socket) Write(ctx context.Context, msg []byte) error {
-	return b.ws.Write(ctx, websocket.MessageBinary, msg)
+	return b.ws.Write(ctx, b.kind, msg)
 }

@@ -62,8 +62,63 @@ func shows(i wire.Item, t auction.Terms, hash auction.Hash) bool {
 
 // Items lists all auctions, MyItems those that one listed, MyBids those that
 // one bid in with the own bids. They read all pages.
+//
+// The list of Items is held against the house log: it shows no auction that the
+// log does not list, each on its terms, and leaves out none that has not reached
+// its end. It refuses with CodeHistoryChanged where the house leaves one out that
+// it does not show when asked for it either.
 func (c *Client) Items(ctx context.Context) ([]wire.Item, error) {
-	return c.list(ctx, auction.KindAllItems)
+	l, err := c.connected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.syncHouse(ctx, l); err != nil {
+		return nil, err
+	}
+	due := c.openListings(ctx)
+	items, err := c.list(ctx, auction.KindAllItems)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range items {
+		delete(due, item.Auction)
+		terms, err := c.termsOf(ctx, item.Auction)
+		if err != nil {
+			return nil, err
+		}
+		if item.TermsHash != terms.terms {
+			return nil, auction.Refuse(auction.CodeWrongTerms, "the house shows terms that are not those of the auction")
+		}
+	}
+	for id := range due { // a replica may be a moment behind with its list
+		shown, err := c.Item(ctx, id)
+		if auction.CodeOf(err) == auction.CodeUnknownAuction {
+			return nil, auction.Refuse(auction.CodeHistoryChanged, "the house does not show auction %s, which is in its log and still open", id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, shown.Item)
+	}
+	return items, nil
+}
+
+// openListings returns the auctions of the house log that have not reached their
+// end: none while no time authority says what time it is.
+func (c *Client) openListings(ctx context.Context) map[auction.ID]bool {
+	out := make(map[auction.ID]bool)
+	now, err := c.Now(ctx)
+	if err != nil {
+		return out
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, terms := range c.listed {
+		if now < terms.closes {
+			out[id] = true
+		}
+	}
+	return out
 }
 
 // MyItems lists the auctions that one listed: see [Client.Items].
@@ -103,8 +158,9 @@ func (c *Client) list(ctx context.Context, kind auction.Kind) ([]wire.Item, erro
 	}
 }
 
-// Inbox returns the private messages that were not acknowledged, unverified:
-// see [Client.Closed] and [Client.Opened].
+// Inbox returns the private messages that were not acknowledged, unverified, as
+// many as the house gives at once: the others come once these are acknowledged.
+// See [Client.Closed] and [Client.Opened], which do that, and [Client.Reject].
 func (c *Client) Inbox(ctx context.Context) ([]wire.Message, error) {
 	answer, err := c.query(ctx, wire.Command{Kind: auction.KindInbox})
 	if err != nil {

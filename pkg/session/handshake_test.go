@@ -106,6 +106,9 @@ func TestCallbacksDecide(t *testing.T) {
 				return nil, auction.Refuse(auction.CodeTokenExpired, "get a new one")
 			}
 		}, "", auction.CodeTokenExpired},
+		{"nothing to be ready with", func(_ *ClientConfig, sc *ServerConfig) {
+			sc.Ready = func() ([]byte, error) { return nil, auction.Refuse(auction.CodeUnavailable, "no policy") }
+		}, "", auction.CodeUnavailable},
 		{"auth by another key than the certificate's", func(cc *ClientConfig, _ *ServerConfig) {
 			cc.Key = stranger.key
 		}, "", auction.CodeBadSignature},
@@ -191,7 +194,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	t.Run("server/ready too long", func(t *testing.T) {
 		sc := serverConfig(ModeP256, dms)
-		sc.Ready = func() []byte { return make([]byte, maxReady+1) }
+		sc.Ready = func() ([]byte, error) { return make([]byte, maxReady+1), nil }
 		if m := meet(clientConfig(ModeP256, client), sc, nil); m.serverErr == nil || len(m.serverWrote) != 1 {
 			t.Errorf("error %v after %d messages", m.serverErr, len(m.serverWrote))
 		}
@@ -210,7 +213,7 @@ func testLargestHandshake(t *testing.T, mode string) {
 	cc, sc := clientConfig(mode, client), serverConfig(mode, dms)
 	cc.Chain, sc.Chain = largest(client), largest(dms)
 	cc.Token = strings.Repeat("t", maxToken)
-	sc.Ready = func() []byte { return make([]byte, maxReady) }
+	sc.Ready = func() ([]byte, error) { return make([]byte, maxReady), nil }
 	m := meet(cc, sc, nil)
 	if m.clientErr != nil || m.serverErr != nil {
 		t.Fatalf("client %v, server %v", m.clientErr, m.serverErr)

@@ -79,7 +79,7 @@ func serverConfig(mode string, p party) ServerConfig {
 		Authenticate: func(_ context.Context, c Credentials) (*ecdsa.PublicKey, error) {
 			return certifiedKey(c.Chain, client, stranger)
 		},
-		Ready: func() []byte { return []byte(testReady) },
+		Ready: func() ([]byte, error) { return []byte(testReady), nil },
 	}
 }
 

@@ -36,8 +36,8 @@ type ServerConfig struct {
 	// Authenticate saw is a claim.
 	Authenticate func(context.Context, Credentials) (*ecdsa.PublicKey, error)
 	// Ready gives what the ready message carries, at most 16384 bytes. It is
-	// called once, for an authenticated client.
-	Ready func() []byte
+	// called once, for an authenticated client. Its error ends the handshake.
+	Ready func() ([]byte, error)
 	// Rand gives the id and the HPKE key of the session; nil is crypto/rand.
 	// Tests alone set it. What crypto/hpke and crypto/ecdsa draw for themselves
 	// never comes from it.
@@ -64,8 +64,8 @@ func (cfg *ServerConfig) check() error {
 // returns the session. ctx bounds the whole of it.
 //
 // What the client sent wrongly is refused: bad_request, bad_version, too_large,
-// bad_handshake, bad_signature, bad_certificate; the errors of Now and
-// Authenticate are in the chain of the one returned. After an error the
+// bad_handshake, bad_signature, bad_certificate; the errors of Now,
+// Authenticate and Ready are in the chain of the one returned. After an error the
 // connection must be closed.
 func Server(ctx context.Context, conn Conn, cfg ServerConfig) (*Session, error) {
 	s, err := suiteOf(cfg.Mode)
@@ -195,7 +195,10 @@ func (h *serverHandshake) auth(ctx context.Context) (*hpke.Recipient, error) {
 }
 
 func (h *serverHandshake) ready(ctx context.Context, clientKey hpke.PublicKey, c2s *hpke.Recipient) (*hpke.Sender, error) {
-	payload := h.Ready()
+	payload, err := h.Ready()
+	if err != nil {
+		return nil, fmt.Errorf("ready message: %w", err)
+	}
 	if len(payload) > maxReady {
 		return nil, fmt.Errorf("payload has %d bytes, more than %d", len(payload), maxReady)
 	}

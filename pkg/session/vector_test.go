@@ -120,7 +120,7 @@ func (v *vector) configs(t *testing.T) (ClientConfig, ServerConfig) {
 		}
 		return certifiedKey(got.Chain, c)
 	}
-	sc.Ready = func() []byte { return v.Payload }
+	sc.Ready = func() ([]byte, error) { return v.Payload, nil }
 	return cc, sc
 }
 

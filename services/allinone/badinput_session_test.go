@@ -209,7 +209,7 @@ func falseDMS(w *world) reply {
 			Authenticate: func(context.Context, session.Credentials) (*ecdsa.PublicKey, error) {
 				return &w.olga.key.PublicKey, nil
 			},
-			Ready: func() []byte { return []byte("ready") },
+			Ready: func() ([]byte, error) { return []byte("ready"), nil },
 		})
 		if err == nil {
 			w.t.Error("a participant passed for the DMS")

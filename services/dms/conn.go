@@ -124,7 +124,6 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 	ctx, cancel := context.WithTimeout(c.srv.ctx, handshakeTimeout)
 	defer cancel()
 	var party *accept.Party
-	var ready []byte
 	setup := &setupWatch{conn: c.socket, start: time.Now()}
 	sess, err := session.Server(ctx, setup, session.ServerConfig{
 		Mode: mode, Spoken: c.srv.cfg.modes(), Chain: c.srv.chain, Key: c.srv.key, Now: c.srv.clock.Now,
@@ -134,12 +133,12 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 			if party, err = c.srv.trust.authenticate(ctx, c.srv.checker, cred.Token, cred.Chain); err != nil {
 				return nil, err
 			}
-			if ready, err = c.srv.readyMessage(ctx, party); err != nil {
-				return nil, err
-			}
 			return party.Key(), nil
 		},
-		Ready: func() []byte { return ready },
+		Ready: func() ([]byte, error) {
+			defer setup.pause()()
+			return c.srv.readyMessage(ctx, party)
+		},
 	})
 	if err != nil {
 		return err
