@@ -62,8 +62,9 @@ func New(o Options) *Hub {
 // to them.
 //
 // If reading the log fails, the hub tries again for as long as somebody
-// follows: events are late, never left out. q may follow several logs. It is not
-// closed but by an overflow.
+// follows: events are late, never left out. q may follow several logs. It is
+// closed by an overflow, and with CodeHistoryChanged when the log is found not to
+// be the one that was handed out.
 //
 // The caller must call unfollow, also when q is closed; after it has returned,
 // nothing more comes from this log. Follow refuses with CodeBadRequest what is

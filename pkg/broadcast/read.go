@@ -24,7 +24,8 @@ const (
 type page struct {
 	first    uint64
 	messages [][]byte
-	last     bool // it ends with the close record, which is the last of its log
+	leaf     auction.Hash // of the last message's entry; of the one before first, where it is known, if there is none
+	last     bool         // it ends with the close record, which is the last of its log
 }
 
 // end returns the sequence number of the last message, first-1 if there is none.
@@ -38,16 +39,31 @@ func (p page) from(seq uint64) [][]byte {
 	return p.messages[seq-p.first:]
 }
 
+var errChanged = auction.Refuse(auction.CodeHistoryChanged, "the log is not the one that was given out")
+
 // read returns what may be shown of the log from a sequence number on, at most
-// maxPage messages. Full says that there may be more.
+// maxPage messages. Full says that there may be more. Where that goes on from the
+// end, the last entry is read again: if it is gone, or another, it refuses with
+// CodeHistoryChanged, also while nothing new comes.
 func (t *topic) read(ctx context.Context, from uint64) (p page, full bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	entries, err := t.hub.options.Reader.Entries(ctx, t.log, from, maxPage)
+	again := 0 // entries that were handed over before
+	if from == t.end+1 && t.end > 0 {
+		again = 1
+	}
+	entries, err := t.hub.options.Reader.Entries(ctx, t.log, from-uint64(again), maxPage+again)
 	if err != nil {
 		return page{}, false, fmt.Errorf("read entries: %w", err)
 	}
+	full = len(entries) == maxPage+again
 	p = page{first: from, messages: make([][]byte, 0, len(entries))}
+	if again > 0 && len(entries) > 0 && entries[0].Seq == t.end {
+		p.leaf, entries = entries[0].Leaf(), entries[1:]
+	}
+	if again > 0 && t.known && p.leaf != t.leaf {
+		return page{}, false, errChanged
+	}
 	for _, e := range entries {
 		if e.Seq != p.end()+1 {
 			return page{}, false, fmt.Errorf("read entries: got number %d instead of %d", e.Seq, p.end()+1)
@@ -63,9 +79,9 @@ func (t *topic) read(ctx context.Context, from uint64) (p page, full bool, err e
 			t.closed = true
 		}
 		p.messages = append(p.messages, t.hub.options.Encode(t.log, e.Public()))
-		p.last = closes(e)
+		p.leaf, p.last = e.Leaf(), closes(e)
 	}
-	return p, len(entries) == maxPage, nil
+	return p, full, nil
 }
 
 // closes reports whether the entry is a close record: the kind is the second

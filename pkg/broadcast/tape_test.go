@@ -99,6 +99,13 @@ func (t *tape) grow(n int) {
 	t.Wake(itemLog)
 }
 
+// cut leaves the first n events.
+func (t *tape) cut(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.entries = t.entries[:n]
+}
+
 func (t *tape) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -46,15 +46,17 @@ type topic struct {
 	woken atomic.Int64  // when the first wake came that was not looked at yet, since hub.epoch; 0: none
 
 	// The topic's goroutine owns these.
-	end    uint64   // sequence number of the last event of recent, or where it would begin
-	recent [][]byte // messages of the latest events up to end
-	size   int      // bytes in recent
-	tailed bool     // end was the end of the log when it was last read
-	closed bool     // the log holds its close record
-	over   bool     // and end is that of it
-	due    bool     // the log may have grown past end
-	since  int64    // when it had, at the earliest known time
-	looked int64    // when it was last read at end
+	end    uint64       // sequence number of the last event of recent, or where it would begin
+	leaf   auction.Hash // of the entry at end
+	known  bool         // leaf is
+	recent [][]byte     // messages of the latest events up to end
+	size   int          // bytes in recent
+	tailed bool         // end was the end of the log when it was last read
+	closed bool         // the log holds its close record
+	over   bool         // and end is that of it
+	due    bool         // the log may have grown past end
+	since  int64        // when it had, at the earliest known time
+	looked int64        // when it was last read at end
 
 	mu     sync.Mutex
 	live   []*follower // next > end; none unless tailed
@@ -96,6 +98,9 @@ func (t *topic) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		more, err := t.step(ctx)
 		switch {
+		case auction.CodeOf(err) == auction.CodeHistoryChanged:
+			t.cutOff(ctx, err)
+			continue
 		case err != nil:
 			retry = t.pause(ctx, retry, err)
 			continue
@@ -117,6 +122,24 @@ func (t *topic) run(ctx context.Context) {
 			t.expect(t.looked)
 		}
 	}
+}
+
+// cutOff closes the queues of all followers: what they were given is not in the
+// log any more. When they connect again, their positions are compared with it. The
+// topic begins anew, for who follows what is there now.
+func (t *topic) cutOff(ctx context.Context, reason error) {
+	t.hub.options.Log.LogAttrs(ctx, slog.LevelError, "a log is not the one that was given out, its followers are cut off",
+		slog.String("log", string(t.log)))
+	clear(t.recent)
+	t.end, t.leaf, t.known, t.recent, t.size = 0, auction.Hash{}, false, t.recent[:0], 0
+	t.tailed, t.closed, t.over, t.due = false, false, false, false
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range slices.Concat(t.live, t.behind) {
+		f.queue.Close(reason)
+		t.hub.metrics.followers.Dec()
+	}
+	t.live, t.behind = nil, nil
 }
 
 // pause waits after a failed read and returns how long. Of failures in a row
@@ -202,7 +225,8 @@ func (t *topic) load(ctx context.Context, from uint64) (int, error) {
 	for _, m := range p.messages {
 		t.size += len(m)
 	}
-	t.end = p.end()
+	t.end, t.leaf = p.end(), p.leaf
+	t.known = t.leaf != auction.Hash{}
 	t.over = t.over || p.last
 	if t.tailed = !full; t.tailed {
 		t.looked, t.due = start, false

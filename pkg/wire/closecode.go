@@ -16,7 +16,7 @@ const (
 	CloseRateLimited     CloseCode = 4004 // too many frames: wait, then open a new session
 	CloseUnauthenticated CloseCode = 4005 // certificate or token not accepted: get new ones
 	CloseTokenEnded      CloseCode = 4006 // the session token ended: get a new one
-	CloseUnavailable     CloseCode = 4007 // no trusted time or no store: try again, perhaps elsewhere
+	CloseUnavailable     CloseCode = 4007 // no trusted time, no store, or not the log that was given out: try again, perhaps elsewhere
 	CloseTooMany         CloseCode = 4008 // no room for another connection: try again, perhaps elsewhere
 	CloseInternal        CloseCode = 4009 // a defect of the house
 )
@@ -35,7 +35,7 @@ func CloseCodeOf(code auction.Code) CloseCode {
 		return CloseTokenEnded
 	case auction.CodeRateLimited:
 		return CloseRateLimited
-	case auction.CodeUnavailable, auction.CodeUnknownResult:
+	case auction.CodeUnavailable, auction.CodeUnknownResult, auction.CodeHistoryChanged:
 		return CloseUnavailable
 	case auction.CodeOverloaded:
 		return CloseTooMany

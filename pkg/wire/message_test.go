@@ -146,4 +146,7 @@ func TestEveryCodeHasACloseCode(t *testing.T) {
 	if wire.CloseCodeOf(auction.CodeTokenExpired) != wire.CloseTokenEnded {
 		t.Error("a token past its end does not say so")
 	}
+	if wire.CloseCodeOf(auction.CodeHistoryChanged) != wire.CloseUnavailable {
+		t.Error("who followed a log that has changed is not asked to come back")
+	}
 }
