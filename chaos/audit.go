@@ -28,6 +28,7 @@ const (
 	disclosure kind = "disclosure" // one side has the other's name, and not the other way round
 	disorder   kind = "disorder"   // no order of what was done explains the answers
 	odd        kind = "odd"        // an answer that no honest house gives
+	silent     kind = "silent"     // a loss of which somebody is not told
 )
 
 // A finding is something that is off.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -72,22 +73,20 @@ func rounds(ctx context.Context, cfg config, dir string, say func(string, ...any
 	if err := build(ctx, dir); err != nil {
 		return total, err
 	}
-	h, err := startHouse(ctx, dir, dir, cfg.Redis, cfg.Replicas)
-	defer h.stop()
-	if err != nil {
-		return total, fmt.Errorf("start the house: %w", err)
-	}
 	each := say
 	if !cfg.Verbose {
 		each = func(string, ...any) {}
 	}
-	r, err := newRun(ctx, h, dir, each)
-	defer r.end()
-	if err != nil {
-		return total, fmt.Errorf("people enrol: %w", err)
+	if cfg.Double {
+		return total, doubles(ctx, cfg, dir, each, say, &total)
 	}
+	r, err := open(ctx, cfg, dir, dir, each)
+	if err != nil {
+		return total, err
+	}
+	defer r.end()
 	began := time.Now()
-	for n := 1; (cfg.Rounds == 0 || n <= cfg.Rounds) && time.Since(began) < cfg.For; n++ {
+	for n := 1; cfg.more(n, began); n++ {
 		if err := r.one(ctx, n, cfg.Seed+uint64(n), &total, say); err != nil {
 			return total, err
 		}
@@ -97,6 +96,51 @@ func rounds(ctx context.Context, cfg config, dir string, say func(string, ...any
 		}
 	}
 	return total, nil
+}
+
+// more reports whether round n of a run is to be begun.
+func (c config) more(n int, began time.Time) bool {
+	return (c.Rounds == 0 || n <= c.Rounds) && time.Since(began) < c.For
+}
+
+// open starts a house in dir and enrols its crowd.
+func open(ctx context.Context, cfg config, dir, bin string, say func(string, ...any)) (*run, error) {
+	h, err := startHouse(ctx, dir, bin, cfg)
+	if err != nil {
+		h.stop()
+		return nil, fmt.Errorf("start the house: %w", err)
+	}
+	r, err := newRun(ctx, h, dir, say)
+	if err != nil {
+		r.end()
+		return nil, fmt.Errorf("people enrol: %w", err)
+	}
+	return r, nil
+}
+
+// doubles holds rounds of two faults at once, each in a house of its own: one
+// whose history has changed is of no more use.
+func doubles(ctx context.Context, cfg config, dir string, each, say func(string, ...any), total *tally) error {
+	began := time.Now()
+	for n := 1; cfg.more(n, began) && len(total.found) == 0; n++ {
+		r, err := open(ctx, cfg, filepath.Join(dir, fmt.Sprint("house", n)), dir, each)
+		if err != nil {
+			return err
+		}
+		gone, found, err := r.double(ctx)
+		r.end()
+		if err != nil {
+			return fmt.Errorf("round %d: %w", n, err)
+		}
+		total.rounds, total.faults, total.took = n, total.faults+2, time.Since(began)
+		total.commands += 1 + keptBids + lostBids
+		total.found = append(total.found, found...)
+		say("round %d: %d acknowledged entries are gone, left in the dark: %d", n, gone, len(found))
+		for _, f := range found {
+			say("  %s", f)
+		}
+	}
+	return nil
 }
 
 // one holds a round, audits it, and adds it to the tally.

@@ -28,19 +28,13 @@ func testMain(m *testing.M) int {
 }
 
 // newTestRun starts a house with its crowd, which end with the test.
-func newTestRun(t *testing.T, shape string, replicas int) *run {
+func newTestRun(t *testing.T, cfg config) *run {
 	t.Helper()
-	dir := t.TempDir()
-	h, err := startHouse(t.Context(), dir, programsDir, shape, replicas)
-	t.Cleanup(h.stop)
+	r, err := open(t.Context(), cfg, t.TempDir(), programsDir, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := newRun(t.Context(), h, dir, t.Logf)
 	t.Cleanup(r.end)
-	if err != nil {
-		t.Fatal(err)
-	}
 	return r
 }
 
@@ -48,10 +42,10 @@ func newTestRun(t *testing.T, shape string, replicas int) *run {
 // off while people bid, and the auditor finds nothing. Then damage is planted in
 // what it was given, and it finds that.
 func TestNothingIsLost(t *testing.T) {
-	for _, shape := range []string{"standalone"} {
+	for _, shape := range []string{"standalone", "sentinel"} {
 		t.Run(shape, func(t *testing.T) {
 			t.Parallel()
-			record := heldRound(t, newTestRun(t, shape, 2))
+			record := heldRound(t, newTestRun(t, config{Redis: shape, Replicas: 2}))
 			if !t.Failed() {
 				plantDamage(t, record)
 			}
@@ -83,5 +77,22 @@ func heldRound(t *testing.T, r *run) *record {
 		for _, p := range held.people {
 			p.forget()
 		}
+	}
+}
+
+// What two faults at once take away had receipts. Nobody is left in the dark:
+// followers are told, the replicas raise the alarm, and the receipts prove it.
+func TestTwoFaultsAreNotSilent(t *testing.T) {
+	t.Parallel()
+	r := newTestRun(t, config{Redis: "standalone", Replicas: 2, Double: true})
+	gone, found, err := r.double(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gone != lostBids {
+		t.Errorf("%d entries are gone, want %d", gone, lostBids)
+	}
+	for _, f := range found {
+		t.Error(f)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -30,6 +32,8 @@ type part struct {
 	process process
 	links   []*link
 	ready   func(context.Context) error // nil where it is the database that must be ready
+	metrics string                      // URL; "" where there are none
+	replica bool                        // of the DMS
 }
 
 // A house is a whole house in processes of its own.
@@ -59,7 +63,7 @@ func build(ctx context.Context, dir string) error {
 
 // startHouse starts all of a house in dir, where the programs are in bin, and
 // returns once it is ready. The caller stops it, also after an error.
-func startHouse(ctx context.Context, dir, bin, shape string, replicas int) (*house, error) {
+func startHouse(ctx context.Context, dir, bin string, cfg config) (*house, error) {
 	h := &house{dir: dir, keys: filepath.Join(dir, "keys")}
 	err := ca.Bootstrap(h.keys, ca.BootstrapConfig{House: houseID, Authorities: []string{authority}, Now: time.Now()})
 	if err != nil {
@@ -73,7 +77,7 @@ func startHouse(ctx context.Context, dir, bin, shape string, replicas int) (*hou
 		return h, err
 	}
 	n := newNetwork()
-	if h.database, err = startDatabase(n, shape, dir, replicas); err != nil {
+	if h.database, err = startDatabase(n, cfg.Redis, dir, cfg.Replicas); err != nil {
 		return h, err
 	}
 	h.at = client.House{House: houseID, Root: string(root)}
@@ -90,12 +94,12 @@ func startHouse(ctx context.Context, dir, bin, shape string, replicas int) (*hou
 	if err != nil {
 		return h, err
 	}
-	for i := range replicas {
+	for i := range cfg.Replicas {
 		url, err := h.run(n, fmt.Sprintf("dms%d", i+1), filepath.Join(bin, "dms"), "--house", houseID,
 			"--redis-url", h.database.url(i), "--ca", h.at.CA, "--tsa", authority+"="+h.at.TSA[0],
 			"--root", h.file(ca.FileRoot), "--certificate", h.file(ca.FileDMS), "--key", h.file(ca.FileDMSKey),
 			"--log-key", h.file(ca.FileLogKey), "--policy", h.file(ca.FilePolicy), "--operator-token", h.file(ca.FileOperatorToken),
-			"--session-life", "1m", "--max-per-address", "0")
+			"--session-life", cfg.sessionLife().String(), "--max-per-address", "0")
 		if err != nil {
 			return h, err
 		}
@@ -143,34 +147,66 @@ func (h *house) run(n network, name string, argv ...string) (string, error) {
 		log:  filepath.Join(h.dir, name+".log"),
 	}
 	ready := fmt.Sprintf("http://127.0.0.1:%d/readyz", internal)
-	h.services = append(h.services, &part{name: name, process: p, links: []*link{l}, ready: func(ctx context.Context) error {
-		if err := p.Restart(); err != nil {
+	h.services = append(h.services, &part{
+		name: name, process: p, links: []*link{l}, replica: strings.HasPrefix(name, "dms"),
+		metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", internal),
+		ready: func(ctx context.Context) error {
+			if err := p.Restart(); err != nil {
+				return err
+			}
+			_, err := get(ctx, ready)
 			return err
-		}
-		return getOK(ctx, ready)
-	}})
+		},
+	})
 	return "http://" + l.at, p.Restart()
 }
 
-const askTimeout = time.Second // of a question to a service on this machine
+const (
+	askTimeout = time.Second // of a question to a service on this machine
+	maxAnswer  = 1 << 20     // bytes
+)
 
-func getOK(ctx context.Context, url string) error {
+func get(ctx context.Context, url string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10)) // says why, if it comes
-		return fmt.Errorf("not ready: %s", body)
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s: %s", url, res.Status, body)
 	}
-	return nil
+	return body, err
+}
+
+// counter sums a counter without labels over the replicas.
+func (h *house) counter(ctx context.Context, name string) (float64, error) {
+	sum := 0.0
+	for _, p := range h.services {
+		if !p.replica {
+			continue
+		}
+		body, err := get(ctx, p.metrics)
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(string(body)) {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
+				n, err := strconv.ParseFloat(value, 64)
+				if err != nil {
+					return 0, fmt.Errorf("read %s: %w", name, err)
+				}
+				sum += n
+			}
+		}
+	}
+	return sum, nil
 }
 
 // healthy returns once every part does its work.

@@ -19,7 +19,8 @@ type config struct {
 	Rounds   int           `help:"End after so many rounds; 0 is no limit." default:"0"`
 	For      time.Duration `help:"Begin no round after this long." default:"5m"`
 	Seed     uint64        `help:"Of the faults and the bids; 0 takes a random one. It repeats what is done, not when it strikes." default:"0"`
-	Redis    string        `help:"Shape of the Redis." enum:"standalone" default:"standalone"`
+	Redis    string        `help:"Shape of the Redis: standalone, sentinel or cluster." enum:"standalone,sentinel,cluster" default:"standalone"`
+	Double   bool          `help:"Instead of rounds with one fault at a time in Redis: two at once, which take acknowledged writes away, and a check that nobody is left in the dark. Not for a cluster."`
 	Replicas int           `help:"Replicas of the DMS." default:"2"`
 	Dir      string        `help:"Folder for programs, logs, keys and profiles, kept after the run. Without it, one that is removed unless something is off." type:"path"`
 	Verbose  bool          `help:"Tell of each fault."`
@@ -30,10 +31,22 @@ func (c config) Validate() error {
 	switch {
 	case c.Rounds < 0 || c.For <= 0:
 		return errors.New("a run has rounds, and time for them")
+	case c.Double && c.Redis == "cluster":
+		return errors.New("--double is for standalone and sentinel")
 	case c.Replicas < 1 || c.Replicas > 16:
 		return errors.New("between 1 and 16 replicas")
 	}
 	return nil
+}
+
+// sessionLife is how long a connection of the house lives. In rounds it is the
+// least, so that clients move all the time. In the dark it is the usual one, so
+// that nobody is told of a loss only because the connection was over.
+func (c config) sessionLife() time.Duration {
+	if c.Double {
+		return 30 * time.Minute
+	}
+	return time.Minute
 }
 
 func main() {
@@ -50,7 +63,7 @@ func parse(ctx context.Context, args []string, out io.Writer) error {
 	program := ops.Program{
 		Name:        "chaos",
 		Description: "Breaks a house of real processes while people bid in it, and checks after each round that nothing was lost, doubled or reordered.",
-		Example:     "chaos --for 10m --redis sentinel",
+		Example:     "go run ./chaos --for 10m --redis sentinel",
 	}
 	var cfg config
 	if err := program.Parse(&cfg, args); err != nil {

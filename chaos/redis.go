@@ -14,6 +14,8 @@ import (
 // shapes are what Redis a house can have.
 var shapes = map[string]func(dir string) (*localredis.Deployment, error){
 	"standalone": localredis.Standalone,
+	"sentinel":   localredis.Sentinel,
+	"cluster":    localredis.Cluster,
 }
 
 // A database is the Redis of a house.

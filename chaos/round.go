@@ -78,13 +78,14 @@ func newRun(ctx context.Context, h *house, dir string, say func(string, ...any))
 	return r, nil
 }
 
-// end lets everybody go home.
+// end lets everybody go home, and ends the house.
 func (r *run) end() {
 	r.stop()
 	for _, p := range r.crowd {
 		p.client.Close()
 	}
 	r.follows.Wait()
+	r.house.stop()
 }
 
 // round holds a round in a storm. Its error says that the house did not come
