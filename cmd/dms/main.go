@@ -1,4 +1,5 @@
-// Command dms runs one replica of the service that holds the auctions.
+// Command dms runs one replica of the service that holds the auctions, and mends
+// what replicas derive from its logs.
 package main
 
 import (
@@ -22,14 +23,19 @@ func main() {
 	}
 }
 
-// run serves, which the word serve may say.
+// run serves, which the word serve may say, unless the first word is rebuild.
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "serve" {
-		args = args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case "serve":
+			args = args[1:]
+		case "rebuild":
+			return rebuild(ctx, args[1:])
+		}
 	}
 	program := ops.Program{
 		Name:        "dms",
-		Description: "Runs one replica of the service that checks commands, keeps auctions, and closes them.",
+		Description: "Runs one replica of the service that checks commands, keeps auctions, and closes them. `dms rebuild` makes what they derive from the logs anew.",
 		Example: "dms --house demo --redis-url redis://127.0.0.1:6379/0 --ca https://ca.example --tsa tsa1=https://tsa.example " +
 			"--root root.pem --certificate dms.pem --key dms.key --log-key log.key --policy policy.json",
 	}

@@ -86,9 +86,9 @@ func parsePlaced(reply []string, sealed stored) (entry stored, again bool, err e
 	return stored{}, false, word(reply)
 }
 
-// errNoState means that an auction has no state: it is not open yet, or the
+// errNoState means that a log has no state: the auction is not open yet, or the
 // projection is lost.
-var errNoState = errors.New("the auction has no state")
+var errNoState = errors.New("the log has no state")
 
 // word reads the reply of a script that has nothing more to say.
 func word(reply []string) error {

@@ -13,13 +13,13 @@ import (
 // listing finds an auction's entry of the house log, and to whom its answer
 // belongs. It refuses an unknown auction.
 func (s *Store) listing(ctx context.Context, id auction.ID) (stored, string, error) {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	value, err := s.client.HGet(bounded, s.keys(auction.HouseLog).answers, string(id)).Result()
-	if errors.Is(err, redis.Nil) {
-		return stored{}, "", auction.Verdict{Code: auction.CodeUnknownAuction}.Refusal()
-	} else if err != nil {
-		return stored{}, "", s.failed(ctx, "find listing", err)
+	var value string
+	err := s.withHouse(ctx, func() (err error) {
+		value, err = s.listingAnswer(ctx, id)
+		return err
+	})
+	if err != nil {
+		return stored{}, "", err
 	}
 	who, seq, err := splitAnswer(value)
 	if err != nil {
@@ -36,6 +36,26 @@ func (s *Store) listing(ctx context.Context, id auction.ID) (stored, string, err
 		return stored{}, "", s.historyChanged(ctx, auction.HouseLog, "a listing is missing")
 	}
 	return page[0], who, nil
+}
+
+// listingAnswer reads the house's answer to the listing of an auction. It returns
+// errNoState if the house's projections are lost.
+func (s *Store) listingAnswer(ctx context.Context, id auction.ID) (string, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	k := s.keys(auction.HouseLog)
+	pipe := s.client.Pipeline()
+	answer := pipe.HGet(bounded, k.answers, string(id))
+	state := pipe.Exists(bounded, k.state)
+	switch _, err := pipe.Exec(bounded); {
+	case err != nil && !errors.Is(err, redis.Nil):
+		return "", s.failed(ctx, "find listing", err)
+	case answer.Err() == nil:
+		return answer.Val(), nil
+	case state.Val() == 0:
+		return "", errNoState
+	}
+	return "", auction.Verdict{Code: auction.CodeUnknownAuction}.Refusal()
 }
 
 // open makes the listing, an entry of the house log, entry 1 of its auction's
@@ -75,7 +95,7 @@ func (s *Store) open(ctx context.Context, listing stored, who string) (auction.A
 		},
 	})
 	if err == nil && rebuild {
-		err = s.Rebuild(ctx, auction.LogID(event.Auction))
+		_, err = s.Rebuild(ctx, auction.LogID(event.Auction))
 	}
 	if err != nil {
 		return auction.Answer{}, err

@@ -137,7 +137,12 @@ func (s *Store) placeListing(ctx context.Context, c auction.Command) (auction.An
 	if err := s.noteMine(ctx, c.Participant, c.Auction); err != nil {
 		return auction.Answer{}, err
 	}
-	listing, err := s.runList(ctx, c, head)
+	var listing stored
+	err = s.withHouse(ctx, func() error {
+		var err error
+		listing, err = s.runList(ctx, c, head)
+		return err
+	})
 	if err != nil {
 		s.dropMine(ctx, c.Participant, c.Auction, err)
 		return auction.Answer{}, err
@@ -209,6 +214,19 @@ func (s *Store) withState(ctx context.Context, id auction.ID, f func() error) er
 		return err
 	}
 	if err := s.repair(ctx, id); err != nil {
+		return err
+	}
+	return f()
+}
+
+// withHouse runs f, and once more if it found that the house log has no state. A
+// house without a log has no auction.
+func (s *Store) withHouse(ctx context.Context, f func() error) error {
+	err := f()
+	if !errors.Is(err, errNoState) {
+		return err
+	}
+	if _, err := s.Rebuild(ctx, auction.HouseLog); err != nil {
 		return err
 	}
 	return f()

@@ -179,17 +179,35 @@ func (s *Store) Mine(ctx context.Context, p auction.Participant) ([]auction.ID, 
 }
 
 // Due implements [auction.Reader]. It returns at most 1000, the earliest ends
-// first.
+// first. A list that was lost is rebuilt.
 func (s *Store) Due(ctx context.Context, before auction.Time) ([]auction.ID, error) {
+	due, complete, err := s.due(ctx, before)
+	if err != nil || complete {
+		return due, err
+	}
+	if _, err := s.Rebuild(ctx, auction.HouseLog); auction.CodeOf(err) == auction.CodeUnknownAuction {
+		return nil, nil // nothing was ever listed
+	} else if err != nil {
+		return nil, err
+	}
+	due, _, err = s.due(ctx, before)
+	return due, err
+}
+
+// due reads the list, and whether it lacks nothing.
+func (s *Store) due(ctx context.Context, before auction.Time) (due []auction.ID, complete bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	members, err := s.client.ZRangeArgs(bounded, redis.ZRangeArgs{
-		Key: s.keys(auction.HouseLog).due, ByScore: true, Start: "-inf", Stop: "(" + text(before), Count: maxDue,
-	}).Result()
-	if err != nil {
-		return nil, s.failed(ctx, "read what is due", err)
+	key := s.keys(auction.HouseLog).due
+	pipe := s.client.Pipeline()
+	mark := pipe.ZScore(bounded, key, dueMark)
+	members := pipe.ZRangeArgs(bounded, redis.ZRangeArgs{
+		Key: key, ByScore: true, Start: "-inf", Stop: "(" + text(before), Count: maxDue,
+	})
+	if _, err := pipe.Exec(bounded); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, false, s.failed(ctx, "read what is due", err)
 	}
-	return ids(members), nil
+	return ids(members.Val()), mark.Err() == nil, nil
 }
 
 func ids(members []string) []auction.ID {

@@ -15,16 +15,17 @@ import (
 // was accepted, certificates, the lists of mine and of what is due, and at last
 // the state, by which the others are found complete. It may run at any time, by
 // several at once, and changes nothing where nothing is missing. What it cannot
-// bring back are refusals: their pseudonyms are judged anew.
-func (s *Store) Rebuild(ctx context.Context, log auction.LogID) error {
+// bring back are refusals: their pseudonyms are judged anew. It returns the number
+// of entries, and refuses a log without any with CodeUnknownAuction.
+func (s *Store) Rebuild(ctx context.Context, log auction.LogID) (uint64, error) {
 	r := rebuilding{store: s, log: log, keys: s.keys(log), certs: make(map[auction.Hash]bool)}
 	for {
 		if err := r.read(ctx); err != nil {
-			return err
+			return 0, err
 		}
 		fields, size := r.fields()
 		if size == 0 {
-			return auction.Verdict{Code: auction.CodeUnknownAuction}.Refusal()
+			return 0, auction.Verdict{Code: auction.CodeUnknownAuction}.Refusal()
 		}
 		args := append([]any{text(size)}, fields...)
 		err := s.submit(ctx, &call{
@@ -32,10 +33,35 @@ func (s *Store) Rebuild(ctx context.Context, log auction.LogID) error {
 			args:   func(auction.Time, string) ([]any, error) { return args, nil },
 			finish: func(reply []string) (*auction.Receipt, error) { return nil, word(reply) },
 		})
-		if !errors.Is(err, auction.ErrGrew) {
-			return err
+		if errors.Is(err, auction.ErrGrew) {
+			continue
 		}
+		if err == nil && log == auction.HouseLog {
+			err = s.markDue(ctx)
+		}
+		return size, err
 	}
+}
+
+// dueMark is a member of the list of what is due that is never due. A list
+// without it was lost, or was never rebuilt.
+const (
+	dueMark      = "complete"
+	dueMarkScore = 1 << 53 // later than any time
+)
+
+// markDue says that the list of what is due lacks nothing that the house log has.
+func (s *Store) markDue(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	due := s.keys(auction.HouseLog).due
+	err := s.client.durably(ctx, due, func(pipe redis.Pipeliner) {
+		pipe.ZAdd(ctx, due, redis.Z{Score: dueMarkScore, Member: dueMark})
+	})
+	if err != nil {
+		return s.failed(ctx, "mark what is due as complete", err)
+	}
+	return nil
 }
 
 // rebuilding is a replay of a log that writes its projections on the way.

@@ -77,6 +77,9 @@ func TestRebuild(t *testing.T) {
 		clock := auctiontest.NewClock()
 		first := open(t, url, clock.Now)
 		s := auctiontest.NewScene(t, t.Name(), first, clock)
+		if _, err := first.Due(t.Context(), 0); err != nil { // which makes the list, as a replica does first
+			t.Fatal(err)
+		}
 		closed, second, sent := history(s)
 		audit := auction.Audit{Auction: closed, Auditor: auction.Hash{1}}
 		for _, kind := range []auction.EventKind{auction.AuditApproved, auction.AuditDisclosed} {
@@ -91,8 +94,9 @@ func TestRebuild(t *testing.T) {
 				keys.Del(t.Context(), key)
 			}
 			for _, log := range []auction.LogID{auction.HouseLog, auction.LogID(closed), auction.LogID(second)} {
-				if err := first.Rebuild(t.Context(), log); err != nil {
-					t.Fatal(err)
+				n, err := first.Rebuild(t.Context(), log)
+				if err != nil || n != uint64(keys.XLen(t.Context(), keyOf(log)).Val()) {
+					t.Fatalf("%d entries, %v", n, err)
 				}
 			}
 			// What was closed may be due once more, until it is closed once more.
@@ -107,7 +111,7 @@ func TestRebuild(t *testing.T) {
 			s.Accept(c)
 		}
 		s.CheckLogs()
-		err := first.Rebuild(t.Context(), auction.LogID(s.Pseudonym()))
+		_, err := first.Rebuild(t.Context(), auction.LogID(s.Pseudonym()))
 		if auction.CodeOf(err) != auction.CodeUnknownAuction {
 			t.Errorf("rebuild of an unknown auction: %v", err)
 		}
@@ -129,6 +133,71 @@ func TestLostStateIsRebuilt(t *testing.T) {
 			t.Error("another answer than the first")
 		}
 		s.Accept(s.Bid(id, "bidder", 2000))
+		s.CheckLogs()
+	})
+}
+
+// keyOf is the stream of a log of the house demo.
+func keyOf(log auction.LogID) string {
+	if log == auction.HouseLog {
+		log = "demo"
+	}
+	return "sigilo:{" + string(log) + "}:log"
+}
+
+// What the house's projections knew is rebuilt by whoever misses it, each of them
+// alone.
+func TestLostHouseIsRebuilt(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		clock := auctiontest.NewClock()
+		b := open(t, url, clock.Now)
+		s := auctiontest.NewScene(t, t.Name(), b, clock)
+		first := s.List("seller", s.Terms())
+		want := s.Accept(first)
+		id := first.Auction
+		keys := client(t, url)
+		end := s.State(id).End()
+		dues := func() []auction.ID {
+			t.Helper()
+			ids, err := b.Due(t.Context(), end.Add(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ids
+		}
+		keys.Del(t.Context(), "sigilo:{demo}:due")
+		if got := dues(); !slices.Equal(got, []auction.ID{id}) {
+			t.Errorf("due are %d auctions, want the one", len(got))
+		}
+		lose := func() { keys.Del(t.Context(), "sigilo:{demo}:state", "sigilo:{demo}:answers") }
+		lose()
+		second := s.List("seller", s.Terms())
+		s.Accept(second)
+		if got := dues(); len(got) != 2 {
+			t.Errorf("due are %d auctions, want two", len(got))
+		}
+		if got := s.Accept(first); !reflect.DeepEqual(got.Entry, want.Entry) {
+			t.Error("another answer than the first")
+		}
+		lose()
+		if got := s.Accept(first); !reflect.DeepEqual(got.Entry, want.Entry) {
+			t.Error("another answer than the first after a loss")
+		}
+		lose()
+		audit := auction.Audit{Auction: id, Auditor: auction.Hash{1}}
+		if err := s.Audit(t.Context(), auction.AuditApproved, audit); err != nil {
+			t.Errorf("audit: %v", err)
+		}
+		lose()
+		if err := b.Adopt(t.Context(), s.Doc); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Audit(t.Context(), auction.AuditApproved, audit); err != nil {
+			t.Error(err)
+		}
+		if n := len(s.Log(auction.HouseLog)); n != 4 {
+			t.Errorf("%d entries of the house log, want the policy, two listings and the audit", n)
+		}
 		s.CheckLogs()
 	})
 }

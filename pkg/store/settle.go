@@ -121,17 +121,19 @@ func auditMark(kind auction.EventKind, audit auction.Audit) string {
 // note appends an event to the house log, timed by the trusted time.
 func (s *Store) note(ctx context.Context, mark string, event auction.Event, policy, skew, freshness string) error {
 	k := s.keys(auction.HouseLog)
-	_, err := s.append(ctx,
-		&call{script: noteScript, keys: []string{k.state, k.log, k.answers}, size: len(event.Policy) + 1024},
-		func(now auction.Time) auction.Private { return auction.Private{Arrival: now, TS: now} },
-		func(now auction.Time, deadline string, e auction.Entry) []any {
-			event.Time = int64(now) / 1_000_000
-			return []any{
-				deadline, mark, policy, skew, freshness, text(now), event.Tail(),
-				e.Commitment[:], e.Salt, e.Private,
-			}
-		})
-	return err
+	return s.withHouse(ctx, func() error {
+		_, err := s.append(ctx,
+			&call{script: noteScript, keys: []string{k.state, k.log, k.answers}, size: len(event.Policy) + 1024},
+			func(now auction.Time) auction.Private { return auction.Private{Arrival: now, TS: now} },
+			func(now auction.Time, deadline string, e auction.Entry) []any {
+				event.Time = int64(now) / 1_000_000
+				return []any{
+					deadline, mark, policy, skew, freshness, text(now), event.Tail(),
+					e.Commitment[:], e.Salt, e.Private,
+				}
+			})
+		return err
+	})
 }
 
 // Disclose implements [auction.Store].

@@ -6,16 +6,18 @@
 --       the log), span (1: closes in the time that the rules allow), closes,
 --       tail (the event after its number), commitment, salt, private, chain
 -- Returns {'ok', seq, event}, {'again', seq, field, value, ...} of the entry,
---       {'refused', code, least}, or {'stale'}: nothing done.
+--       {'refused', code, least}, {'stale'}: nothing done, or {'unknown'}: the
+--       projections are lost.
 local state, log, answers, due = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local deadline, pseudonym, identity, ts, arrival, policy, head, span, closes,
   tail, commitment, salt, private, chain = unpack(ARGV)
 
 if late(deadline) then return {'stale'} end
+local s = redis.call('HMGET', state, 'in_force', 'm', 'skew', 'freshness')
+if not s[1] and redis.call('EXISTS', log) == 1 then return {'unknown'} end
 local known = answered(answers, log, pseudonym, identity)
 if known then return known end
 
-local s = redis.call('HMGET', state, 'in_force', 'm', 'skew', 'freshness')
 local m = latest(arrival, s[2] or '0')
 local function judge()
   if policy ~= s[1] then return 'unknown_policy' end
