@@ -49,10 +49,12 @@ func (m *Memory) Entries(_ context.Context, log LogID, from uint64, limit int) (
 }
 
 // Certificates implements [Reader].
-func (m *Memory) Certificates(_ context.Context, id ID) (map[Hash][]Blob, error) {
+func (m *Memory) Certificates(_ context.Context, id ID, of ...Hash) (map[Hash][]Blob, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return maps.Clone(m.chains[id]), nil
+	chains := maps.Clone(m.chains[id])
+	maps.DeleteFunc(chains, func(h Hash, _ []Blob) bool { return len(of) > 0 && !slices.Contains(of, h) })
+	return chains, nil
 }
 
 // Mine implements [Reader].

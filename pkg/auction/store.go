@@ -78,8 +78,9 @@ type Reader interface {
 	Entries(ctx context.Context, log LogID, from uint64, limit int) ([]Entry, error)
 
 	// Certificates returns the chains of those who signed commands in the
-	// auction's log, by the thumbprint of their first certificate.
-	Certificates(ctx context.Context, id ID) (map[Hash][]Blob, error)
+	// auction's log, by the thumbprint of their first certificate: the given
+	// ones, as far as they are there, or all if none is given.
+	Certificates(ctx context.Context, id ID, of ...Hash) (map[Hash][]Blob, error)
 
 	// Mine returns the auctions in which p listed or bid, the latest first:
 	// perhaps some more, and of the latest thousands never fewer. What was refused

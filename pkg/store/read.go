@@ -133,11 +133,11 @@ func (s *Store) page(ctx context.Context, log auction.LogID, from uint64, limit 
 }
 
 // Certificates implements [auction.Reader].
-func (s *Store) Certificates(ctx context.Context, id auction.ID) (map[auction.Hash][]auction.Blob, error) {
+func (s *Store) Certificates(ctx context.Context, id auction.ID, of ...auction.Hash) (map[auction.Hash][]auction.Blob, error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	k := s.keys(auction.LogID(id))
-	certs, err := s.client.HGetAll(bounded, k.certs).Result()
+	certs, err := s.certificateEntries(bounded, k.certs, of)
 	if err != nil {
 		return nil, s.failed(ctx, "read certificates", err)
 	}
@@ -164,6 +164,29 @@ func (s *Store) Certificates(ctx context.Context, id auction.ID) (map[auction.Ha
 		chains[auction.Hash([]byte(thumb))] = blobs
 	}
 	return chains, nil
+}
+
+// certificateEntries returns the numbers of the entries that have the chains of
+// the given certificates, or of all, by thumbprint.
+func (s *Store) certificateEntries(ctx context.Context, key string, of []auction.Hash) (map[string]string, error) {
+	if len(of) == 0 {
+		return s.client.HGetAll(ctx, key).Result()
+	}
+	thumbs := make([]string, len(of))
+	for i, thumb := range of {
+		thumbs[i] = string(thumb[:])
+	}
+	values, err := s.client.HMGet(ctx, key, thumbs...).Result()
+	if err != nil {
+		return nil, err
+	}
+	certs := make(map[string]string, len(of))
+	for i, value := range values {
+		if seq, ok := value.(string); ok {
+			certs[thumbs[i]] = seq
+		}
+	}
+	return certs, nil
 }
 
 // Mine implements [auction.Reader]. Of the auctions that p took part in before

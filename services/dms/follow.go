@@ -2,6 +2,7 @@ package dms
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/identity"
@@ -104,17 +105,35 @@ func (c *conn) entries(ctx context.Context, r *wire.EntriesRequest) (wire.Server
 	if err != nil {
 		return nil, err
 	}
-	var chains map[auction.Hash][]auction.Blob
-	if may != nil {
-		if chains, err = c.srv.store.Certificates(ctx, auction.ID(r.Log)); err != nil {
-			return nil, err
-		}
+	chains, err := c.srv.chains(ctx, r.Log, entries, may)
+	if err != nil {
+		return nil, err
 	}
 	if err := fill(answer, entries, pos.head.Size, may, chains); err != nil {
 		return nil, err
 	}
 	answer.More = r.From+uint64(len(answer.Entries)) <= pos.head.Size
 	return answer, nil
+}
+
+// chains reads the chains of those who signed the entries that may be shown.
+func (s *server) chains(
+	ctx context.Context, log auction.LogID, entries []auction.Entry, may func(uint64, auction.Private) bool,
+) (map[auction.Hash][]auction.Blob, error) {
+	var signers []auction.Hash
+	for _, e := range entries {
+		_, signer, err := open(e, may)
+		if err != nil {
+			return nil, err
+		}
+		if signer != (auction.Hash{}) && !slices.Contains(signers, signer) {
+			signers = append(signers, signer)
+		}
+	}
+	if len(signers) == 0 {
+		return nil, nil
+	}
+	return s.store.Certificates(ctx, auction.ID(log), signers...)
 }
 
 // fill puts entries up to a sequence number into a page, each with its signer's

@@ -148,7 +148,7 @@ func (s *server) closedMessage(ctx context.Context, state *auction.State, side a
 	if err != nil {
 		return wire.Message{}, err
 	}
-	chains, err := s.store.Certificates(ctx, state.ID)
+	chains, err := s.store.Certificates(ctx, state.ID, private.Certificate)
 	if err != nil {
 		return wire.Message{}, err
 	}

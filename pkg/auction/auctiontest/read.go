@@ -93,6 +93,9 @@ func testCertificates(t *testing.T, s *Scene) {
 	s.equal(got, map[auction.Hash][]auction.Blob{
 		list.Certificate: list.Chain, one.Certificate: one.Chain,
 	})
+	got, err = s.Certificates(ctx, list.Auction, one.Certificate, low.Certificate)
+	s.ok(err)
+	s.equal(got, map[auction.Hash][]auction.Blob{one.Certificate: one.Chain})
 	none, err := s.Certificates(ctx, auction.ID(s.Pseudonym()))
 	s.ok(err)
 	s.equal(len(none), 0)
