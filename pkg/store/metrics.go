@@ -19,9 +19,9 @@ type metrics struct {
 	changed prometheus.Counter
 }
 
-// newMetrics registers the measures of writers. waiting counts the calls that
-// wait for one of them.
-func newMetrics(reg prometheus.Registerer, waiting func() int) *metrics {
+// newMetrics registers the measures of a store. waiting counts the calls that
+// wait for a writer, memory is how full Redis is.
+func newMetrics(reg prometheus.Registerer, waiting func() int, memory func() float64) *metrics {
 	m := &metrics{
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "sigilo_store_seconds",
@@ -61,12 +61,16 @@ func newMetrics(reg prometheus.Registerer, waiting func() int) *metrics {
 		Name: "sigilo_store_queue",
 		Help: "Scripts that wait for a writer.",
 	}, func() float64 { return float64(waiting()) })
+	full := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sigilo_store_memory_ratio",
+		Help: "Share of its maxmemory that the fullest primary of Redis uses; 0 where it has none. From 0.8 on, listings are refused.",
+	}, memory)
 	capacity := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sigilo_store_queue_limit",
 		Help: "Scripts that may wait for one primary; more are refused as overloaded.",
 	})
 	capacity.Set(maxQueue)
-	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, queue, capacity)
+	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, queue, capacity, full)
 	for _, outcome := range []string{auction.Sold, auction.Unsold} {
 		m.closes.WithLabelValues(outcome) // seen from the start
 	}

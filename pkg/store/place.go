@@ -134,6 +134,9 @@ func (s *Store) placeListing(ctx context.Context, c auction.Command) (auction.An
 	if err != nil {
 		return auction.Answer{}, err
 	}
+	if err := s.roomForListing(ctx, c.Auction); err != nil {
+		return auction.Answer{}, err
+	}
 	if err := s.noteMine(ctx, c.Participant, c.Auction); err != nil {
 		return auction.Answer{}, err
 	}

@@ -48,6 +48,7 @@ type Store struct {
 	views   views
 	mine    mineCache
 	feed    feed
+	memory  memory
 
 	lines   lines
 	ctx     context.Context // ends with Stop
@@ -95,12 +96,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		house: o.House, clock: o.Clock, random: o.Random, log: o.Log, client: client,
 		ctx: running, cancel: cancel,
 	}
-	s.metrics = newMetrics(o.Registerer, s.lines.waiting)
+	s.metrics = newMetrics(o.Registerer, s.lines.waiting, s.memory.load)
 	s.stop = sync.OnceValue(s.shutDown)
 	s.lines.start = func(c *redis.Client) *line { return s.newLine(c, o.Signer) }
 	s.feed.store, s.feed.pubsub = s, client.Subscribe(running)
 	s.running.Go(func() { s.feed.listen(running) })
 	s.running.Go(func() { s.feed.look(running) })
+	s.running.Go(func() { s.watchMemory(running) })
 	return s, nil
 }
 
