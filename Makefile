@@ -38,6 +38,10 @@ fmt: ## Format all Go files.
 bench: ## Run the benchmarks of all packages.
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: scale
+scale: ## Measure how bids grow with replicas, as root: bench/results/scale.{csv,svg,md}.
+	go run ./cmd/sigilo bench scale --out bench/results
+
 .PHONY: chaos
 chaos: ## Break a house for five minutes while people bid, and check that nothing is lost.
 	go run ./chaos
