@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -26,7 +25,7 @@ const maxBody = 16 << 10
 func (s *server) handler() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = extractor(s.cfg)
+	e.IPExtractor = ops.ClientAddress(s.cfg.TrustedProxies)
 	e.HTTPErrorHandler = s.fail
 
 	s.route(e.POST, "/api/sign-csr", s.limited(s.signCSR))
@@ -98,21 +97,6 @@ func refusal(err error) error {
 		return err
 	}
 	return auction.Refuse(auction.CodeBadRequest, "there is nothing at this path, or not for this method")
-}
-
-// extractor says whose address counts: the connection's, or the one that a
-// trusted proxy names.
-func extractor(cfg Config) echo.IPExtractor {
-	if len(cfg.TrustedProxies) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, proxy := range cfg.TrustedProxies {
-		options = append(options, echo.TrustIPRange(&net.IPNet{
-			IP: proxy.Masked().Addr().AsSlice(), Mask: net.CIDRMask(proxy.Bits(), proxy.Addr().BitLen()),
-		}))
-	}
-	return echo.ExtractIPFromXFFHeader(options...)
 }
 
 // read decodes a JSON body strictly.

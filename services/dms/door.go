@@ -1,11 +1,8 @@
 package dms
 
 import (
-	"net"
 	"net/netip"
 	"sync"
-
-	"github.com/labstack/echo/v4"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/ops"
@@ -80,18 +77,3 @@ func (d *door) close() []*conn {
 
 // wait returns when all have left. The door must be closed.
 func (d *door) wait() { d.gone.Wait() }
-
-// extractor says whose address counts: the connection's, or the one that a
-// trusted proxy names.
-func extractor(cfg Config) echo.IPExtractor {
-	if len(cfg.TrustedProxies) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, proxy := range cfg.TrustedProxies {
-		options = append(options, echo.TrustIPRange(&net.IPNet{
-			IP: proxy.Masked().Addr().AsSlice(), Mask: net.CIDRMask(proxy.Bits(), proxy.Addr().BitLen()),
-		}))
-	}
-	return echo.ExtractIPFromXFFHeader(options...)
-}

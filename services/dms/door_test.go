@@ -1,9 +1,6 @@
 package dms
 
 import (
-	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"testing"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -61,26 +58,5 @@ func TestOneNetworkIsOneAddress(t *testing.T) {
 	}
 	if ops.Network("2001:db8::1") == ops.Network("2001:db8:0:1::1") || ops.Network("192.0.2.1") == ops.Network("192.0.2.2") {
 		t.Error("two networks are one")
-	}
-}
-
-// Only a proxy that the operator trusts says who is calling.
-func TestWhoseAddressCounts(t *testing.T) {
-	tests := []struct {
-		name, from string
-		proxies    []netip.Prefix
-		want       string
-	}{
-		{"no proxy", "192.0.2.1:1", nil, "192.0.2.1"},
-		{"trusted proxy", "10.1.2.3:1", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "203.0.113.7"},
-		{"somebody else", "192.0.2.1:1", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "192.0.2.1"},
-	}
-	for _, tt := range tests {
-		r := httptest.NewRequest(http.MethodGet, "/ws", nil)
-		r.RemoteAddr = tt.from
-		r.Header.Set("X-Forwarded-For", "203.0.113.7")
-		if got := extractor(Config{TrustedProxies: tt.proxies})(r); got != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
 	}
 }

@@ -64,7 +64,7 @@ type server struct {
 func (s *server) handler(operatorToken []byte) http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = extractor(s.cfg)
+	e.IPExtractor = ops.ClientAddress(s.cfg.TrustedProxies)
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		if !c.Response().Committed {
 			ops.WriteError(c.Response(), c.Request(), s.log, httpRefusal(err))

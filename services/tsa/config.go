@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/ops"
@@ -21,7 +22,9 @@ type Config struct {
 	Accuracy      time.Duration `help:"By how much the clock of this machine may be wrong, as each token states." default:"100ms"`
 
 	NTP  []string `name:"ntp" help:"NTP servers, host or host:port, to compare this machine's clock with each minute. Nothing is stamped while most of them do not answer or say that the clock is wrong by more than --accuracy."`
-	Rate float64  `help:"Stamps a second that one address may ask for; bursts of ten seconds' worth. 0 is no limit. Behind a proxy everybody has its address." default:"0"`
+	Rate float64  `help:"Stamps a second that one address may ask for; bursts of ten seconds' worth. 0 is no limit." default:"0"`
+
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8. Without one, the connection's own address counts."`
 
 	SimulatedTime bool   `name:"simulated-time" help:"Stamp a time that the operator moves, under the policy of simulated time and with a certificate for it. For demonstrations and tests: no real auction counts it."`
 	OperatorToken string `name:"operator-token" help:"File with the operator's token, for --simulated-time." type:"path"`

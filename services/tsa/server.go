@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type server struct {
 	simulated bool
 	health    *health // nil without NTP servers
 	limiter   *ops.Limiter
+	proxies   []netip.Prefix
 	operator  [sha256.Size]byte // hash of the operator's token
 }
 
@@ -52,6 +54,7 @@ func newServer(cfg Config, log *slog.Logger, registry prometheus.Registerer) (*s
 		chainPEM:  identity.EncodeChain(secrets.chain),
 		simulated: cfg.SimulatedTime,
 		limiter:   ops.NewLimiter(cfg.Rate),
+		proxies:   cfg.TrustedProxies,
 		operator:  sha256.Sum256(secrets.operator),
 	}
 	var trusted func() error
@@ -67,7 +70,7 @@ func newServer(cfg Config, log *slog.Logger, registry prometheus.Registerer) (*s
 func (s *server) handler() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = echo.ExtractIPDirect() // no header says who is calling
+	e.IPExtractor = ops.ClientAddress(s.proxies)
 	e.HTTPErrorHandler = s.writeError
 	e.POST("/api/timestamp", s.timestamp)
 	e.GET("/api/certificates", s.certificates)
