@@ -92,20 +92,26 @@ func LoadKey(path string) (*ecdsa.PrivateKey, error) {
 // with the passphrase: it is then what age -p makes of such a file, in either of
 // age's two forms. An empty passphrase reads only files that are not encrypted.
 func LoadLockedKey(path, passphrase string) (*ecdsa.PrivateKey, error) {
-	data, err := LoadSecret(path, maxKeyFile)
+	data, err := LoadLockedSecret(path, passphrase)
 	if err != nil {
 		return nil, fmt.Errorf("load key: %w", err)
 	}
-	if !locked(data) {
-		return ParseKey(data)
+	return ParseKey(data)
+}
+
+// LoadLockedSecret reads any other small file in the way of [LoadLockedKey].
+func LoadLockedSecret(path, passphrase string) ([]byte, error) {
+	data, err := LoadSecret(path, maxKeyFile)
+	if err != nil || !locked(data) {
+		return data, err
 	}
 	if passphrase == "" {
-		return nil, fmt.Errorf("load key: %s is encrypted, and there is no passphrase", path)
+		return nil, fmt.Errorf("%s is encrypted, and there is no passphrase", path)
 	}
 	if data, err = unlock(data, passphrase); err != nil {
-		return nil, fmt.Errorf("load key: %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return ParseKey(data)
+	return data, nil
 }
 
 // SaveKey writes a new private key file with mode 0600. An existing file is

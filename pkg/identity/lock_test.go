@@ -84,6 +84,29 @@ func TestLockedKeys(t *testing.T) {
 	}
 }
 
+// Other secrets are read in the same way: the log key is no PEM.
+func TestLockedSecret(t *testing.T) {
+	for name, c := range map[string]struct {
+		data       []byte
+		passphrase string
+		want       string
+	}{
+		"plain":              {[]byte("PRIVATE+KEY+demo"), "", "PRIVATE+KEY+demo"},
+		"encrypted":          {lock(t, []byte("PRIVATE+KEY+demo"), "horse", 10, true), "horse", "PRIVATE+KEY+demo"},
+		"no passphrase":      {lock(t, []byte("PRIVATE+KEY+demo"), "horse", 10, true), "", ""},
+		"another passphrase": {lock(t, []byte("PRIVATE+KEY+demo"), "horse", 10, true), "house", ""},
+	} {
+		path := filepath.Join(t.TempDir(), "log.key")
+		if err := os.WriteFile(path, c.data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := LoadLockedSecret(path, c.passphrase)
+		if (err == nil) != (c.want != "") || string(got) != c.want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
 func errText(err error) string {
 	if err == nil {
 		return ""

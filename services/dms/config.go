@@ -28,6 +28,7 @@ type Config struct {
 	Root          string `help:"File with the pinned root certificate, PEM." type:"path" required:""`
 	Certificate   string `help:"File with this service's certificate chain, PEM." type:"path" required:""`
 	Key           string `help:"File with the certificate's key." type:"path" required:""`
+	KeyPassphrase string `name:"key-passphrase" help:"File with the passphrase of --key and --log-key, where they are encrypted (by age -p)." type:"path"`
 	LogKey        string `name:"log-key" help:"File with the key that signs heads and receipts, as a signed-note key." type:"path" required:""`
 	Policy        string `help:"File with the house policy to have in force." type:"path" required:""`
 	OperatorToken string `name:"operator-token" help:"File with the operator's token, for audits. Without it there are none." type:"path"`

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,9 +42,8 @@ const (
 	// retryEvery is how often a replica tries to reach a store that is not
 	// there yet: services start in any order.
 	retryEvery = time.Second
-	// maxTokenFile and maxLogKeyFile bound what is read from key files, in bytes.
-	maxTokenFile  = 1 << 10
-	maxLogKeyFile = 1 << 10
+	// maxTokenFile bounds the file of the operator's token, in bytes.
+	maxTokenFile = 1 << 10
 )
 
 // Run runs a replica until ctx ends and everything in flight is answered.
@@ -103,14 +103,18 @@ func loadKeys(cfg Config) (k keyring, err error) {
 	if k.chain, err = identity.LoadChain(cfg.Certificate); err != nil {
 		return k, fmt.Errorf("load certificate: %w", err)
 	}
-	if k.key, err = identity.LoadKey(cfg.Key); err != nil {
-		return k, fmt.Errorf("load key: %w", err)
+	passphrase, err := identity.LoadPassphrase(cfg.KeyPassphrase)
+	if err != nil {
+		return k, err
 	}
-	secret, err := identity.LoadSecret(cfg.LogKey, maxLogKeyFile)
+	if k.key, err = identity.LoadLockedKey(cfg.Key, passphrase); err != nil {
+		return k, err
+	}
+	secret, err := identity.LoadLockedSecret(cfg.LogKey, passphrase)
 	if err != nil {
 		return k, fmt.Errorf("load log key: %w", err)
 	}
-	if k.log, err = evidence.NewLogSigner(string(secret)); err != nil {
+	if k.log, err = evidence.NewLogSigner(strings.TrimSpace(string(secret))); err != nil {
 		return k, err
 	}
 	if k.policy, err = os.ReadFile(cfg.Policy); err != nil {
