@@ -36,6 +36,8 @@ type sale struct {
 	Disclosed []string          `json:"disclosed,omitzero"` // claims that one sent
 	Theirs    map[string]string `json:"theirs,omitzero"`    // claims that the other side sent
 	Missing   []string          `json:"missing,omitzero"`   // claims of the terms that are not in theirs
+	Deadline  auction.Time      `json:"deadline,omitzero"`  // until when both sides are to disclose
+	Silent    bool              `json:"silent,omitzero"`    // the other side has not by then, and one has oneself
 }
 
 // Run fetches, checks and shows the messages.
@@ -55,9 +57,13 @@ func (inboxCmd) Run(ctx context.Context, a *app) error {
 		return local("%w", err)
 	}
 	slices.SortFunc(closings, func(x, y client.Closing) int { return int(x.At - y.At) })
+	now, err := c.Now(ctx)
+	if err != nil {
+		now = 0 // nobody is called silent while no time authority says what time it is
+	}
 	sales := make([]sale, len(closings))
 	for i, closing := range closings {
-		if sales[i], err = saleOf(closing); err != nil {
+		if sales[i], err = saleOf(closing, now); err != nil {
 			return local("read a sale of the profile: %w", err)
 		}
 	}
@@ -119,7 +125,7 @@ func readInbox(ctx context.Context, c *client.Client) (bad, err error) {
 	}
 }
 
-func saleOf(c client.Closing) (sale, error) {
+func saleOf(c client.Closing, now auction.Time) (sale, error) {
 	terms, err := auction.ParseTerms([]byte(c.Terms))
 	if err != nil {
 		return sale{}, err
@@ -127,6 +133,7 @@ func saleOf(c client.Closing) (sale, error) {
 	out := sale{
 		Auction: c.Auction, Title: terms.Title, Role: c.Role, Outcome: c.Outcome, Amount: c.Amount,
 		Currency: c.Currency, Closed: c.At, Disclosed: c.Disclosed, Theirs: c.Theirs,
+		Deadline: c.Deadline, Silent: c.Silent(now),
 	}
 	for _, claim := range terms.Disclose {
 		if _, told := c.Theirs[claim]; c.Theirs != nil && !told {
@@ -156,6 +163,10 @@ func (a *app) printSale(s sale) {
 		if s.Missing != nil {
 			a.print("  %s did not tell what the terms ask for: %s", other, strings.Join(s.Missing, ", "))
 		}
+		return
+	}
+	if s.Silent {
+		a.print("  you told who you are; %s has not by %s, when the house's rules give it no more time. Or the house holds it back", other, clock(s.Deadline.Std()))
 		return
 	}
 	if s.Disclosed != nil {
@@ -205,7 +216,7 @@ func (cmd *discloseCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return local("%w", err)
 	}
-	s, err := saleOf(closing)
+	s, err := saleOf(closing, closing.At) // the deadline is for the inbox to speak of
 	if err != nil {
 		return local("%w", err)
 	}

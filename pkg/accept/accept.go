@@ -119,7 +119,7 @@ func (c *Checker) Command(by *Party, cmd wire.Signed, stamps [][]byte, sealed []
 	if changes := cmd.Kind.Stamped() || cmd.Kind == auction.KindDisclose; changes && by.Role != identity.RoleParticipant {
 		return auction.Accepted{}, auction.Refuse(auction.CodeNotAllowed, "only a participant lists, bids and discloses")
 	}
-	if err := checkForm(cmd, stamps, sealed, p.Quorum); err != nil {
+	if err := checkForm(cmd, stamps, sealed, p); err != nil {
 		return auction.Accepted{}, err
 	}
 	out := auction.Command{
@@ -170,10 +170,10 @@ func (c *Checker) stamped(by *Party, cmd wire.Signed, stamps [][]byte, policy au
 }
 
 // checkForm holds what costs nothing to check, before any signature.
-func checkForm(cmd wire.Signed, stamps [][]byte, sealed []byte, quorum int) error {
+func checkForm(cmd wire.Signed, stamps [][]byte, sealed []byte, p auction.Policy) error {
 	want := 0
 	if cmd.Kind.Stamped() {
-		want = quorum
+		want = p.Quorum
 	}
 	switch {
 	case len(stamps) != want:
@@ -182,6 +182,8 @@ func checkForm(cmd wire.Signed, stamps [][]byte, sealed []byte, quorum int) erro
 		return auction.Refuse(auction.CodeBadRequest, "a sealed presentation goes with a disclose command and with no other")
 	case cmd.Kind == auction.KindDisclose && sha256.Sum256(sealed) != cmd.Sealed:
 		return auction.Refuse(auction.CodeBadRequest, "the sealed presentation is not the one that was signed")
+	case cmd.DisclosureKey != nil && !wire.FitsDisclosure(cmd.DisclosureKey, p):
+		return auction.Refuse(auction.CodeBadRequest, "the disclosure key is not of the kind that the policy asks for")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package accept_test
 
 import (
 	"bytes"
+	"crypto/hpke"
 	"crypto/sha256"
 	"testing"
 	"time"
@@ -111,6 +112,12 @@ func TestCommand(t *testing.T) {
 		{"nothing sealed", disclose, func(*sent) {}, auction.CodeBadRequest},
 		{"something else sealed", disclose, func(s *sent) { s.sealed = []byte("other") }, auction.CodeBadRequest},
 		{"something sealed with a bid", bid, func(s *sent) { s.sealed = sealed }, auction.CodeBadRequest},
+		{"a disclosure key of another KEM", bid, func(s *sent) {
+			other := bid
+			other.DisclosureKey = must[hpke.PrivateKey](t)(hpke.MLKEM768P256().GenerateKey()).PublicKey().Bytes()
+			s.cmd = bruno.signed(t, other)
+			s.stamps = h.stamps(s.cmd.Digest, 1, 2, 3)
+		}, auction.CodeBadRequest},
 		{"an auditor's bid", bid, func(s *sent) { s.by.Role = identity.RoleAuditor }, auction.CodeNotAllowed},
 		{"an auditor's disclosure", disclose, func(s *sent) { s.by.Role, s.sealed = identity.RoleAuditor, sealed }, auction.CodeNotAllowed},
 		{"an auditor's query", query, func(s *sent) { s.by.Role = identity.RoleAuditor }, ""},

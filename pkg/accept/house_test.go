@@ -135,7 +135,7 @@ func (p *person) signed(t testing.TB, c wire.Command) wire.Signed {
 	if c.Pseudonym == "" {
 		c.Pseudonym = "7c1a2f60-4a55-4a0b-9d1c-5f0e3a9b6d21"
 	}
-	if c.Kind.Stamped() {
+	if c.Kind.Stamped() && c.DisclosureKey == nil {
 		c.DisclosureKey = must[hpke.PrivateKey](t)(hpke.DHKEM(ecdh.P256()).GenerateKey()).PublicKey().Bytes()
 	}
 	jws := must[[]byte](t)(wire.Sign(p.key, sha256.Sum256(p.chain[0]), c, nil))

@@ -110,6 +110,12 @@ func TestPolicy(t *testing.T) {
 		"long grace":             {func(p *auction.Policy) { p.Grace = 600_000_001 }, auction.CodeUnknownPolicy},
 		"nothing is recorded":    {func(p *auction.Policy) { p.MaxRecorded = 0 }, auction.CodeUnknownPolicy},
 		"everything is recorded": {func(p *auction.Policy) { p.MaxRecorded = 101 }, auction.CodeUnknownPolicy},
+		"hybrid disclosures":     {func(p *auction.Policy) { p.DisclosureKEM = "mlkem768p256" }, ""},
+		"unknown disclosures":    {func(p *auction.Policy) { p.DisclosureKEM = "p256" }, auction.CodeUnknownPolicy},
+		"a minute to disclose":   {func(p *auction.Policy) { p.DisclosureWithin = 60_000_000 }, ""},
+		"less to disclose":       {func(p *auction.Policy) { p.DisclosureWithin = 59_999_999 }, auction.CodeUnknownPolicy},
+		"90 days to disclose":    {func(p *auction.Policy) { p.DisclosureWithin = 90 * 86_400_000_000 }, ""},
+		"more to disclose":       {func(p *auction.Policy) { p.DisclosureWithin = 90*86_400_000_000 + 1 }, auction.CodeUnknownPolicy},
 	} {
 		p := validPolicy()
 		test.change(&p)

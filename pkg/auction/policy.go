@@ -28,6 +28,25 @@ type Policy struct {
 	Grace       int64       `json:"grace"`       // microseconds between end and close; at least freshness
 	MaxRecorded int         `json:"max_recorded"`
 	Simulated   bool        `json:"simulated"` // whether simulated time counts
+
+	// DisclosureKEM is of the keys that seller and winner seal to: "" or
+	// DisclosureHybrid.
+	DisclosureKEM string `json:"disclosure_kem,omitzero"`
+	// DisclosureWithin is how long after the close, in microseconds, each side of
+	// a sale has to disclose before the other is told that it does not: 0, which
+	// is a week, or a minute to 90 days. A later disclosure is passed on all the same.
+	DisclosureWithin int64 `json:"disclosure_within,omitzero"`
+}
+
+// DisclosureHybrid is MLKEM768-P256 instead of DHKEM(P-256).
+const DisclosureHybrid = "mlkem768p256"
+
+// DisclosureTime is DisclosureWithin or what stands for it.
+func (p Policy) DisclosureTime() time.Duration {
+	if p.DisclosureWithin == 0 {
+		return 7 * 24 * time.Hour
+	}
+	return time.Duration(p.DisclosureWithin) * time.Microsecond
 }
 
 // Authority is one time-stamping authority of a house.
@@ -95,6 +114,10 @@ func (p Policy) check() error {
 		return bad("the grace is at least the freshness, at most ten minutes")
 	case p.MaxRecorded < 1 || p.MaxRecorded > 100:
 		return bad("1 to 100 recorded bids a participant")
+	case p.DisclosureKEM != "" && p.DisclosureKEM != DisclosureHybrid:
+		return bad("the KEM of disclosures is mlkem768p256 or not named")
+	case p.DisclosureWithin != 0 && (p.DisclosureWithin < minute || p.DisclosureWithin > 90*24*60*minute):
+		return bad("the time to disclose is a minute to 90 days")
 	}
 	seen := make(map[string]bool, len(p.Authorities))
 	for _, a := range p.Authorities {

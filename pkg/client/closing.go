@@ -30,9 +30,17 @@ type Closing struct {
 	Chain       []auction.Blob    `json:"chain,omitzero"`       // their certificates
 	TheirTS     auction.Time      `json:"their_ts,omitzero"`    // of their command's stamps
 	At          auction.Time      `json:"at"`                   // of the close record's stamps
+	Deadline    auction.Time      `json:"deadline,omitzero"`    // until when both sides are to disclose, if sold
 	Theirs      map[string]string `json:"theirs,omitzero"`      // what they disclosed
 	Disclosed   []string          `json:"disclosed,omitzero"`   // claims that one disclosed oneself
 	Sealed      *Sealed           `json:"sealed,omitzero"`      // what one sends to disclose, kept before it is sent
+}
+
+// Silent reports whether the counterpart has disclosed nothing by the policy's
+// deadline although one has oneself. It may be the house that holds it back: that
+// cannot be told from here.
+func (c Closing) Silent(now auction.Time) bool {
+	return c.Deadline > 0 && now > c.Deadline && c.Disclosed != nil && c.Theirs == nil
 }
 
 // Closed verifies a private message about a close, and keeps what it says. The
@@ -85,6 +93,7 @@ func (c *Client) checkClose(m wire.Message, log publicLog) (Closing, error) {
 		return Closing{}, err
 	}
 	if m.Counterpart != nil {
+		out.Deadline = at.Add(log.policy.DisclosureTime())
 		if err := c.checkCounterpart(m, own, log, &out); err != nil {
 			return Closing{}, err
 		}

@@ -116,8 +116,11 @@ func (c *Client) PrepareBidAs(ctx context.Context, name auction.Pseudonym, id au
 // prepare gives a stamped command its disclosure key, signs it, and gets its
 // stamps.
 func (c *Client) prepare(ctx context.Context, cmd wire.Command) (Prepared, error) {
-	var err error
-	if cmd.DisclosureKey, err = c.profile.newDisclosureKey(cmd.Pseudonym); err != nil {
+	t, err := c.trustedFor(ctx, cmd.Kind, cmd.Auction)
+	if err != nil {
+		return Prepared{}, err
+	}
+	if cmd.DisclosureKey, err = c.profile.newDisclosureKey(cmd.Pseudonym, wire.DisclosureKEM(t.policy)); err != nil {
 		return Prepared{}, err
 	}
 	jws, err := c.signCommand(cmd)

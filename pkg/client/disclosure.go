@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/ecdh"
 	"crypto/hpke"
 	"crypto/sha256"
 	"encoding/base64"
@@ -91,7 +90,7 @@ func (c *Client) sealDisclosure(ctx context.Context, closing Closing, claims []s
 	if err != nil {
 		return nil, err
 	}
-	key, err := hpke.DHKEM(ecdh.P256()).NewPublicKey(closing.TheirKey)
+	key, err := wire.DisclosureKEMOf(closing.TheirKey).NewPublicKey(closing.TheirKey)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +152,7 @@ func (c *Client) openDisclosure(closing Closing, m wire.Message, keys *identity.
 	if err := cmd.Verify(cert.Key); err != nil {
 		return nil, err
 	}
-	key, err := c.profile.disclosureKey(closing.Own)
+	key, err := c.profile.disclosureKey(closing.Own, wire.DisclosureKEMOf(closing.OwnKey))
 	if err != nil {
 		return nil, err
 	}

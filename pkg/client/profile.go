@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"cmp"
-	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/hpke"
 	"crypto/sha256"
@@ -225,11 +224,11 @@ func (p *Profile) saveEnrolment(chain [][]byte, credential string) error {
 // newDisclosureKey makes the key that the counterpart will seal to, and keeps
 // it before anything names it. One that is there stays: a command that bears it
 // may be committed.
-func (p *Profile) newDisclosureKey(name auction.Pseudonym) ([]byte, error) {
-	if key, err := p.disclosureKey(name); err == nil {
+func (p *Profile) newDisclosureKey(name auction.Pseudonym, kem hpke.KEM) ([]byte, error) {
+	if key, err := p.disclosureKey(name, kem); err == nil {
 		return key.PublicKey().Bytes(), nil
 	}
-	key, err := hpke.DHKEM(ecdh.P256()).GenerateKey()
+	key, err := kem.GenerateKey()
 	if err != nil {
 		return nil, err
 	}
@@ -240,12 +239,12 @@ func (p *Profile) newDisclosureKey(name auction.Pseudonym) ([]byte, error) {
 	return key.PublicKey().Bytes(), p.write("disclosure/"+string(name), private)
 }
 
-func (p *Profile) disclosureKey(name auction.Pseudonym) (hpke.PrivateKey, error) {
+func (p *Profile) disclosureKey(name auction.Pseudonym, kem hpke.KEM) (hpke.PrivateKey, error) {
 	data, err := p.read("disclosure/"+string(name), maxRecord)
 	if err != nil {
 		return nil, err
 	}
-	return hpke.DHKEM(ecdh.P256()).NewPrivateKey(data)
+	return kem.NewPrivateKey(data)
 }
 
 // save keeps a record as JSON; load reads it.

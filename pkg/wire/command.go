@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"crypto/ecdh"
-
 	"github.com/go-json-experiment/json"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -19,7 +17,7 @@ type Command struct {
 	Pseudonym auction.Pseudonym // new for every command; of a list, the auction's id
 
 	Head          auction.Head // list, bid: the latest that the signer knew
-	DisclosureKey []byte       // list, bid: a P-256 point, uncompressed (65 bytes)
+	DisclosureKey []byte       // list, bid: see [DisclosureKEM]
 
 	Terms     []byte           // list: the canonical terms
 	Listing   auction.Terms    // list: what they say; [Sign] takes it from Terms
@@ -137,9 +135,8 @@ func (p *payload) command() (Command, error) {
 		c.Head = auction.Head{Size: *p.Head.Size, Root: *p.Head.Root}
 	}
 	if p.DisclosureKey != nil {
-		// It also refuses a compressed point and the point at infinity.
-		if _, err := ecdh.P256().NewPublicKey(*p.DisclosureKey); err != nil {
-			return Command{}, auction.Refuse(auction.CodeBadRequest, "a disclosure key is an uncompressed point of P-256")
+		if !isDisclosureKey(*p.DisclosureKey) {
+			return Command{}, auction.Refuse(auction.CodeBadRequest, "a disclosure key is an uncompressed point of P-256, or a public key of MLKEM768-P256")
 		}
 		c.DisclosureKey = *p.DisclosureKey
 	}

@@ -34,7 +34,10 @@ func TestAuthoritiesChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adopt(t, ctx, h, file, both, 0)
+	only := func(authority int) func(*auction.Policy) {
+		return func(p *auction.Policy) { p.Authorities = p.Authorities[authority : authority+1] }
+	}
+	adopt(t, ctx, h, file, both, only(0))
 	seller := enrol(t, ctx, h, "sofia", "participant", h.Ready.DMS, client.Options{})
 	bidder := enrol(t, ctx, h, "bruno", "participant", h.Ready.DMS, client.Options{})
 	list := func() auction.ID {
@@ -62,7 +65,7 @@ func TestAuthoritiesChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adopt(t, ctx, h, file, both, 1)
+	adopt(t, ctx, h, file, both, only(1))
 	young := list()
 	bidder.Close()
 	if bidder, err = client.New(bidder.Profile(), client.Options{}); err != nil {
@@ -81,15 +84,15 @@ func TestAuthoritiesChange(t *testing.T) {
 	}
 }
 
-// adopt has the house take a policy with one of its time authorities alone, by a
-// replica that is configured with it. both is the policy that has them all.
-func adopt(t *testing.T, ctx context.Context, h *allinone.House, file string, both []byte, authority int) {
+// adopt has the house take a changed policy, by a replica that is configured with
+// it. made is the policy to change.
+func adopt(t *testing.T, ctx context.Context, h *allinone.House, file string, made []byte, change func(*auction.Policy)) {
 	t.Helper()
-	policy, err := auction.ParsePolicy(both)
+	policy, err := auction.ParsePolicy(made)
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy.Authorities = policy.Authorities[authority : authority+1]
+	change(&policy)
 	data, err := policy.Encode()
 	if err != nil {
 		t.Fatal(err)
