@@ -2,11 +2,15 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,9 +59,12 @@ func keepJournal(ctx context.Context, redisURL string, log auction.LogID) (*jour
 	}
 	j := &journal{commits: make(map[uint64]time.Time)}
 	lines := bufio.NewScanner(conn)
-	for range subscribedLines {
+	for n := range subscribedLines {
 		if !lines.Scan() {
-			return nil, fmt.Errorf("subscribe: %w", lines.Err())
+			return nil, fmt.Errorf("subscribe: %w", cmp.Or(lines.Err(), io.ErrUnexpectedEOF))
+		}
+		if n == 0 && !strings.HasPrefix(lines.Text(), "*") {
+			return nil, errors.New("subscribe: Redis refuses it")
 		}
 	}
 	go j.listen(lines)
