@@ -159,6 +159,9 @@ func (a *app) printItem(shown client.Shown, now auction.Time) {
 		a.print("soft close   a higher bid in the last %v moves the end to %v after it, at the latest to %s",
 			microseconds(soft.Window), microseconds(soft.Extension), clock(soft.Latest.Std()))
 	}
+	if t.Reserve != nil {
+		a.print("reserve      there is a hidden one: the close shows it, and sells nothing below")
+	}
 	a.print("disclose     %s", strings.Join(t.Disclose, ", "))
 	a.print("terms hash   %s", i.TermsHash)
 	a.print("policy hash  %s", t.Policy)

@@ -21,6 +21,7 @@ type root struct {
 	Enroll   enrollCmd   `cmd:"" help:"Enrol with an auction house and make a profile."`
 	List     listCmd     `cmd:"" help:"List an item."`
 	Bid      bidCmd      `cmd:"" help:"Bid on an item."`
+	Withdraw withdrawCmd `cmd:"" help:"Withdraw an item that you listed, before the first bid."`
 	Items    itemsCmd    `cmd:"" help:"Show all auctions."`
 	Item     itemCmd     `cmd:"" help:"Show one auction."`
 	MyItems  myItemsCmd  `cmd:"" help:"Show the auctions that you listed."`

@@ -17,6 +17,7 @@ type listCmd struct {
 	Minimum     string           `required:"" placeholder:"AMOUNT" help:"Least first bid, such as 12.50."`
 	Increment   string           `placeholder:"AMOUNT" help:"Least step over the highest bid; the smallest unit if not given."`
 	Closes      string           `required:"" placeholder:"WHEN" help:"End of the auction: 2026-10-05T18:00:00Z, or from now such as 2h30m."`
+	Reserve     string           `placeholder:"AMOUNT" help:"Hidden price: below it nothing is sold. The house learns it with the listing, everybody at the close."`
 	TieWindow   time.Duration    `default:"1s" help:"How long after a bid an equal one that was stamped before it still wins; 0 for not at all."`
 	Soft        time.Duration    `placeholder:"TIME" help:"Soft close: a bid that raises the price in the last TIME moves the end, so that others can answer."`
 	Extension   time.Duration    `placeholder:"TIME" help:"How long after such a bid the auction ends; as long as --soft if not given."`
@@ -52,6 +53,11 @@ func (cmd *listCmd) Run(ctx context.Context, a *app) error {
 	}
 	if cmd.Increment != "" {
 		if listing.Increment, err = amount("--increment", cmd.Increment, cmd.Currency); err != nil {
+			return err
+		}
+	}
+	if cmd.Reserve != "" {
+		if listing.Reserve, err = amount("--reserve", cmd.Reserve, cmd.Currency); err != nil {
 			return err
 		}
 	}
@@ -204,4 +210,48 @@ func (cmd *bidCmd) Run(ctx context.Context, a *app) error {
 		a.print("Others see it under the name %s, which nobody has seen before.", out.Pseudonym)
 	})
 	return nil
+}
+
+type withdrawCmd struct {
+	ID string `arg:"" help:"The auction, by its id or the beginning of it."`
+}
+
+func (withdrawCmd) Help() string {
+	return `Example: sigilo withdraw 3f2a91c0
+
+Only the seller can, and only before the first bid. Everybody sees that it was
+withdrawn, and nobody who you are.`
+}
+
+// Run withdraws the auction.
+func (cmd *withdrawCmd) Run(ctx context.Context, a *app) error {
+	ctx, cancel := a.limit(ctx)
+	defer cancel()
+	id, err := a.auctionID(ctx, cmd.ID)
+	if err != nil {
+		return err
+	}
+	c, err := a.client(ctx)
+	if err != nil {
+		return err
+	}
+	prepared, err := c.PrepareWithdraw(ctx, id)
+	if err != nil {
+		return err
+	}
+	done, err := a.send(ctx, c, prepared)
+	if err != nil {
+		return err
+	}
+	out := withdrawn{Auction: id, Pseudonym: prepared.Pseudonym, Seq: done.Receipt.Seq, Receipt: done.Receipt}
+	a.result(out, func() { a.print("withdrawn: auction %s, by its entry %d", id, out.Seq) })
+	return nil
+}
+
+// withdrawn is a withdrawal that the house has committed to.
+type withdrawn struct {
+	Auction   auction.ID        `json:"auction"`
+	Pseudonym auction.Pseudonym `json:"pseudonym"`
+	Seq       uint64            `json:"seq"`
+	Receipt   auction.Receipt   `json:"receipt"`
 }

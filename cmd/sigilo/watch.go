@@ -92,8 +92,13 @@ func eventLine(e auction.Event, terms auction.Terms) string {
 		return line + "moved   " + short(e.Auction) + "  the end is " + clock(e.Ends.Std()) + ", by a late bid"
 	case auction.AuctionClosed:
 		line += "closed  " + short(e.Auction) + "  "
-		if e.Outcome == auction.Sold {
+		switch {
+		case e.Outcome == auction.Sold:
 			return line + "sold to " + short(e.Winner) + " for " + money(e.Amount, terms.Currency)
+		case e.Outcome == auction.Withdrawn:
+			return line + "withdrawn by the seller"
+		case e.Reserve != nil:
+			return line + "not sold; the reserve was " + money(e.Reserve.Amount, terms.Currency)
 		}
 		return line + "not sold"
 	case auction.PolicyAdopted:

@@ -117,7 +117,7 @@ func (c *Checker) Command(by *Party, cmd wire.Signed, stamps [][]byte, sealed []
 		return auction.Accepted{}, auction.Refuse(auction.CodeWrongAudience, "this command was made for another house")
 	}
 	if changes := cmd.Kind.Stamped() || cmd.Kind == auction.KindDisclose; changes && by.Role != identity.RoleParticipant {
-		return auction.Accepted{}, auction.Refuse(auction.CodeNotAllowed, "only a participant lists, bids and discloses")
+		return auction.Accepted{}, auction.Refuse(auction.CodeNotAllowed, "only a participant lists, bids, withdraws and discloses")
 	}
 	if err := checkForm(cmd, stamps, sealed, p); err != nil {
 		return auction.Accepted{}, err
@@ -125,7 +125,7 @@ func (c *Checker) Command(by *Party, cmd wire.Signed, stamps [][]byte, sealed []
 	out := auction.Command{
 		Kind: cmd.Kind, Auction: cmd.Auction, Pseudonym: cmd.Pseudonym,
 		Participant: by.Certificate.Participant, Digest: cmd.Digest, Head: cmd.Head,
-		Terms: cmd.Terms, Listing: cmd.Listing, Amount: cmd.Amount, Currency: cmd.Currency, TermsHash: cmd.TermsHash,
+		Terms: cmd.Terms, Listing: cmd.Listing, Reserve: cmd.Reserve, Amount: cmd.Amount, Currency: cmd.Currency, TermsHash: cmd.TermsHash,
 		JWS: cmd.JWS, Tokens: stamps, Certificate: by.Certificate.Thumbprint, Chain: by.Chain,
 		CRL: by.CRL, Sealed: sealed,
 	}

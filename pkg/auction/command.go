@@ -5,10 +5,11 @@ import "reflect"
 // Kind is the kind of a signed command.
 type Kind string
 
-// Kinds of commands. The first two bear time stamps.
+// Kinds of commands. The first three bear time stamps.
 const (
 	KindList     Kind = "list"
 	KindBid      Kind = "bid"
+	KindWithdraw Kind = "withdraw"
 	KindDisclose Kind = "disclose"
 	KindAllItems Kind = "allitems"
 	KindMyItems  Kind = "myitems"
@@ -18,7 +19,9 @@ const (
 )
 
 // Stamped reports whether commands of this kind bear time stamps.
-func (k Kind) Stamped() bool { return k == KindList || k == KindBid }
+func (k Kind) Stamped() bool {
+	return k == KindList || k == KindBid || k == KindWithdraw
+}
 
 // Command is a participant's command as the rules see it, after its form and
 // its signatures were checked.
@@ -27,11 +30,12 @@ type Command struct {
 	Auction     ID // of a list command: its own pseudonym
 	Pseudonym   Pseudonym
 	Participant Participant
-	Digest      Hash   // SHA-256 of the JWS: tells the same bytes sent again from others
-	Head        Head   // the latest that the signer knew: of the house log for list, else of the auction's
-	TS          Time   // median of the stamps; 0 for a kind without
-	Terms       []byte // list: the exact bytes of the terms
-	Listing     Terms  // list: what they say
+	Digest      Hash     // SHA-256 of the JWS: tells the same bytes sent again from others
+	Head        Head     // the latest that the signer knew: of the house log for list, else of the auction's
+	TS          Time     // median of the stamps; 0 for a kind without
+	Terms       []byte   // list: the exact bytes of the terms
+	Listing     Terms    // list: what they say
+	Reserve     *Opening // list: opens the reserve of the terms
 	Amount      Amount
 	Currency    Currency
 	TermsHash   Hash
@@ -45,12 +49,12 @@ type Command struct {
 	Sealed      []byte // disclose: the sealed presentation, whose hash the command signs
 }
 
-// Check refuses, with CodeBadRequest or CodeTooLarge, a list or bid command that
+// Check refuses, with CodeBadRequest or CodeTooLarge, a command with stamps that
 // would become an entry which no replay reads. Every Store calls it, although
 // package accept has checked all of it: such an entry would spoil its log for
 // ever.
 func (c Command) Check() error {
-	bad := Refuse(CodeBadRequest, "not a list or bid command that the rules can judge")
+	bad := Refuse(CodeBadRequest, "not a stamped command that the rules can judge")
 	if !c.Kind.Stamped() || !isUUIDv4(string(c.Auction)) || !isUUIDv4(string(c.Pseudonym)) ||
 		!validTime(c.TS) || len(c.Tokens) > MaxAuthorities {
 		return bad
@@ -62,14 +66,15 @@ func (c Command) Check() error {
 	if size > MaxPrivate/2 {
 		return Refuse(CodeTooLarge, "a command with its stamps has at most %d bytes", MaxPrivate/2)
 	}
-	if c.Kind == KindBid {
-		if !c.Amount.Valid() {
-			return bad
-		}
-		return nil
+	ok := c.Kind == KindList || c.Reserve == nil
+	switch c.Kind {
+	case KindBid:
+		ok = ok && c.Amount.Valid()
+	case KindList:
+		terms, err := ParseTerms(c.Terms)
+		ok = err == nil && ID(c.Pseudonym) == c.Auction && reflect.DeepEqual(terms, c.Listing) && terms.Opens(c.Reserve)
 	}
-	if terms, err := ParseTerms(c.Terms); err != nil || ID(c.Pseudonym) != c.Auction ||
-		!reflect.DeepEqual(terms, c.Listing) {
+	if !ok {
 		return bad
 	}
 	return nil
@@ -90,11 +95,14 @@ func (a Accepted) Command() Command { return a.c }
 // The sequence number is still open; recorded is decided by the rules.
 func (c Command) Event() Event {
 	e := Event{Auction: c.Auction, Pseudonym: c.Pseudonym, Time: int64(c.TS) / 1_000_000}
-	if c.Kind == KindList {
+	switch c.Kind {
+	case KindList:
 		e.Kind, e.Terms = SomeoneListed, string(c.Terms)
-		return e
+	case KindBid:
+		e.Kind, e.Amount = SomeoneBid, c.Amount
+	case KindWithdraw:
+		e.Kind, e.Outcome = AuctionClosed, Withdrawn
 	}
-	e.Kind, e.Amount = SomeoneBid, c.Amount
 	return e
 }
 
@@ -111,5 +119,6 @@ func (c Command) Private(arrival Time) Private {
 	return Private{
 		JWS: c.JWS, Tokens: c.Tokens, Certificate: c.Certificate,
 		Participant: c.Participant, CRL: c.CRL, Arrival: arrival, TS: c.TS,
+		Reserve: c.Reserve,
 	}
 }

@@ -73,10 +73,12 @@ type Private struct {
 	CRL         uint64      // number of the revocation list it was checked against
 	Arrival     Time        // the replica's trusted time when it sent the script
 	TS          Time        // median of the stamps
+	Reserve     *Opening    // of a listing whose terms have a reserve; else nil
 }
 
 // Encode returns the one encoding: JWS and tokens with 32-bit lengths in front,
-// an 8-bit count of tokens, then the fixed-size members; all big-endian.
+// an 8-bit count of tokens, then the fixed-size members, and last, of a listing with a reserve, the
+// amount in 64 bits and the salt; all big-endian.
 func (p Private) Encode() []byte {
 	size := 4 + len(p.JWS) + 1 + 2*sha256.Size + 3*8
 	for _, t := range p.Tokens {
@@ -94,7 +96,11 @@ func (p Private) Encode() []byte {
 	b = append(b, p.Participant[:]...)
 	b = binary.BigEndian.AppendUint64(b, p.CRL)
 	b = binary.BigEndian.AppendUint64(b, uint64(p.Arrival))
-	return binary.BigEndian.AppendUint64(b, uint64(p.TS))
+	b = binary.BigEndian.AppendUint64(b, uint64(p.TS))
+	if p.Reserve != nil {
+		b = append(binary.BigEndian.AppendUint64(b, uint64(p.Reserve.Amount)), p.Reserve.Salt...)
+	}
+	return b
 }
 
 // ParsePrivate reads the encoding strictly: lengths must fit and nothing may
@@ -136,6 +142,11 @@ func ParsePrivate(data []byte) (Private, error) {
 	p.CRL = binary.BigEndian.Uint64(take(8))
 	p.Arrival = Time(binary.BigEndian.Uint64(take(8)))
 	p.TS = Time(binary.BigEndian.Uint64(take(8)))
+	if len(data) > 0 {
+		p.Reserve = &Opening{Amount: Amount(binary.BigEndian.Uint64(take(8)))}
+		p.Reserve.Salt = take(SaltSize)
+		ok = ok && p.Reserve.valid()
+	}
 	if !ok || len(data) != 0 || !validTime(p.Arrival) || !validTime(p.TS) {
 		return Private{}, bad
 	}

@@ -26,8 +26,9 @@ const (
 
 // Outcomes of a closed auction.
 const (
-	Sold   = "sold"
-	Unsold = "unsold"
+	Sold      = "sold"
+	Unsold    = "unsold"    // no bid, or none that met the reserve
+	Withdrawn = "withdrawn" // by the seller, before the first bid
 )
 
 // MaxEvent bounds an encoded event in bytes.
@@ -40,19 +41,20 @@ type Event struct {
 	Seq       uint64    `json:"seq"`
 	Kind      EventKind `json:"kind"`
 	Auction   ID        `json:"auction,omitempty"`
-	Pseudonym Pseudonym `json:"pseudonym,omitempty"`
-	Time      int64     `json:"time"`               // seconds since the Unix epoch, of the stamps' median
-	Terms     string    `json:"terms,omitempty"`    // someone_listed: the terms, verbatim
-	Amount    Amount    `json:"amount,omitempty"`   // someone_bid, auction_closed when sold
-	Recorded  bool      `json:"recorded,omitempty"` // someone_bid: arrived after the end, judged at the close
-	Outcome   string    `json:"outcome,omitempty"`  // auction_closed
-	Winner    Pseudonym `json:"winner,omitempty"`   // auction_closed when sold
-	Head      *Head     `json:"head,omitempty"`     // auction_closed: the final head before this entry
-	Stamps    []Blob    `json:"stamps,omitempty"`   // auction_closed: q stamps over that head
-	Policy    string    `json:"policy,omitempty"`   // policy_adopted: the document, verbatim
-	Auditor   *Hash     `json:"auditor,omitempty"`  // audit_*: thumbprint of the auditor's certificate
-	Ends      Time      `json:"ends,omitempty"`     // auction_extended: the end from now on, in microseconds
-	Cause     string    `json:"cause,omitempty"`    // auction_extended
+	Pseudonym Pseudonym `json:"pseudonym,omitempty"` // of the command
+	Time      int64     `json:"time"`                // seconds since the Unix epoch, of the stamps' median
+	Terms     string    `json:"terms,omitempty"`     // someone_listed: the terms, verbatim
+	Amount    Amount    `json:"amount,omitempty"`    // someone_bid, auction_closed when sold
+	Recorded  bool      `json:"recorded,omitempty"`  // someone_bid: arrived after the end, judged at the close
+	Outcome   string    `json:"outcome,omitempty"`   // auction_closed
+	Winner    Pseudonym `json:"winner,omitempty"`    // auction_closed when sold
+	Head      *Head     `json:"head,omitempty"`      // auction_closed: the final head before this entry
+	Stamps    []Blob    `json:"stamps,omitempty"`    // auction_closed: q stamps over that head
+	Policy    string    `json:"policy,omitempty"`    // policy_adopted: the document, verbatim
+	Auditor   *Hash     `json:"auditor,omitempty"`   // audit_*: thumbprint of the auditor's certificate
+	Ends      Time      `json:"ends,omitempty"`      // auction_extended: the end from now on, in microseconds
+	Cause     string    `json:"cause,omitempty"`     // auction_extended
+	Reserve   *Opening  `json:"reserve,omitempty"`   // auction_closed when sold or unsold: opens the reserve of the terms
 }
 
 // Head names a prefix of a log: its size in entries and its Merkle root (RFC
@@ -82,8 +84,18 @@ func ParseEvent(data []byte) (Event, error) {
 }
 
 func (e Event) check() error {
-	want := Event{Seq: e.Seq, Kind: e.Kind, Time: e.Time}
-	ok := e.Seq >= 1 && e.Time > 0 && e.Time < 1<<43
+	ok, want := e.form()
+	if !ok || !bytes.Equal(marshalCanonical(want), marshalCanonical(e)) {
+		return Refuse(CodeBadRequest, "an event with members missing, out of range, or of another kind")
+	}
+	return nil
+}
+
+// form reports whether the members that the kind of e has are in range, and
+// returns e with these alone.
+func (e Event) form() (ok bool, want Event) {
+	want = Event{Seq: e.Seq, Kind: e.Kind, Time: e.Time}
+	ok = e.Seq >= 1 && e.Time > 0 && e.Time < 1<<43
 	if e.Kind != PolicyAdopted {
 		want.Auction = e.Auction
 		ok = ok && isUUIDv4(string(e.Auction))
@@ -99,15 +111,19 @@ func (e Event) check() error {
 		want.Ends, want.Cause = e.Ends, e.Cause
 		ok = ok && validTime(e.Ends) && e.Cause == CauseBid
 	case AuctionClosed:
-		want.Outcome, want.Head, want.Stamps = e.Outcome, e.Head, e.Stamps
-		ok = ok && e.Head != nil && len(e.Stamps) > 0 && len(e.Stamps) <= MaxAuthorities
-		switch e.Outcome {
-		case Sold:
+		want.Outcome = e.Outcome
+		if e.Outcome == Withdrawn {
+			want.Pseudonym = e.Pseudonym
+			return ok && isUUIDv4(string(e.Pseudonym)), want
+		}
+		want.Head, want.Stamps, want.Reserve = e.Head, e.Stamps, e.Reserve
+		ok = ok && e.Head != nil && len(e.Stamps) > 0 && len(e.Stamps) <= MaxAuthorities &&
+			(e.Reserve == nil || e.Reserve.valid())
+		if e.Outcome == Sold {
 			want.Winner, want.Amount = e.Winner, e.Amount
 			ok = ok && isUUIDv4(string(e.Winner)) && e.Amount.Valid()
-		case Unsold:
-		default:
-			ok = false
+		} else {
+			ok = ok && e.Outcome == Unsold
 		}
 	case PolicyAdopted:
 		want.Policy = e.Policy
@@ -118,10 +134,7 @@ func (e Event) check() error {
 	default:
 		ok = false
 	}
-	if !ok || !bytes.Equal(marshalCanonical(want), marshalCanonical(e)) {
-		return Refuse(CodeBadRequest, "an event with members missing, out of range, or of another kind")
-	}
-	return nil
+	return ok, want
 }
 
 // Tail returns what follows the sequence number in the canonical bytes. The

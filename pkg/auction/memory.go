@@ -23,6 +23,7 @@ type Memory struct {
 	logs     map[LogID][]Entry
 	states   map[ID]*State
 	answers  map[LogID]map[Pseudonym]memoryAnswer
+	refused  map[memoryRefused]int
 	chains   map[ID]map[Hash][]Blob
 	mine     map[Participant][]ID // the latest last
 	audited  map[Audit]bool
@@ -37,6 +38,11 @@ type memoryAnswer struct {
 	digest      Hash
 	seq         uint64
 	verdict     Verdict
+}
+
+type memoryRefused struct {
+	log LogID
+	p   Participant
 }
 
 type memoryReceipt struct {
@@ -59,6 +65,7 @@ func NewMemory(clock Clock, signer Signer, random io.Reader) *Memory {
 		logs:     make(map[LogID][]Entry),
 		states:   make(map[ID]*State),
 		answers:  make(map[LogID]map[Pseudonym]memoryAnswer),
+		refused:  make(map[memoryRefused]int),
 		chains:   make(map[ID]map[Hash][]Blob),
 		mine:     make(map[Participant][]ID),
 		audited:  make(map[Audit]bool),
@@ -157,13 +164,13 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 		return m.logs[LogID(c.Auction)][a.seq-1], nil
 	}
 
-	answer := memoryAnswer{participant: c.Participant, digest: c.Digest}
-	if c.Kind == KindList {
-		answer.verdict = m.house.JudgeList(c, now)
-	} else {
-		answer.verdict = m.states[c.Auction].JudgeBid(c, now)
-	}
+	answer := memoryAnswer{participant: c.Participant, digest: c.Digest, verdict: m.judge(c, now)}
 	if err := answer.verdict.Refusal(); err != nil {
+		by := memoryRefused{log, c.Participant}
+		if m.refused[by] >= MaxRefused {
+			return Entry{}, Verdict{Code: CodeRateLimited}.Refusal()
+		}
+		m.refused[by]++
 		m.remember(log, c.Pseudonym, answer)
 		return Entry{}, err
 	}
@@ -199,6 +206,13 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 		m.mine[c.Participant] = append(m.mine[c.Participant], c.Auction)
 	}
 	return entry, nil
+}
+
+func (m *Memory) judge(c Command, now Time) Verdict {
+	if c.Kind == KindList {
+		return m.house.JudgeList(c, now)
+	}
+	return m.states[c.Auction].Judge(c, now)
 }
 
 func (m *Memory) remember(log LogID, p Pseudonym, a memoryAnswer) {

@@ -55,6 +55,8 @@ const (
 	CodeAuctionEnded    Code = "auction_ended"     // stamped or arrived after its end
 	CodeAuctionOpen     Code = "auction_open"      // asked for what exists only after the close
 	CodeOwnAuction      Code = "own_auction"       // the seller may not bid
+	CodeNotYourAuction  Code = "not_your_auction"  // only the seller may withdraw it
+	CodeHasBids         Code = "has_bids"          // withdrawn after the first bid
 	CodeBidTooLow       Code = "bid_too_low"       // under the least acceptable amount, which the refusal names
 	CodePseudonymUsed   Code = "pseudonym_used"    // this pseudonym has signed other bytes
 	CodeTooManyRecorded Code = "too_many_recorded" // a participant's bids between end and close are limited
@@ -73,7 +75,8 @@ func Codes() []Code {
 		CodeBadHead, CodeStaleHead, CodeHeadInFuture, CodeUnavailable, CodeUnknownResult,
 		CodeRateLimited, CodeOverloaded, CodeHistoryChanged, CodeTooOld,
 		CodeBadTerms, CodeBadAmount, CodeWrongCurrency, CodeWrongTerms, CodeUnknownPolicy,
-		CodeUnknownAuction, CodeAuctionEnded, CodeAuctionOpen, CodeOwnAuction, CodeBidTooLow,
+		CodeUnknownAuction, CodeAuctionEnded, CodeAuctionOpen, CodeOwnAuction,
+		CodeNotYourAuction, CodeHasBids, CodeBidTooLow,
 		CodePseudonymUsed, CodeTooManyRecorded, CodeNoDisclosure,
 		CodeInternal,
 	}

@@ -1,6 +1,7 @@
 package auction
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 )
@@ -29,7 +30,8 @@ type State struct {
 	Bids      []Bid       // accepted, in their order, without the recorded ones
 	Leader    *Bid        // highest, nil before the first
 	Recorded  []Bid       // arrived after the end, judged at the close
-	Closed    *Event      // the close record, nil while open
+	Closed    *Event      // how it ended, nil while open
+	Reserve   *Opening    // of the reserve; nil without one, and in a public view before the close
 
 	leadSince Time // arrival of the first bid at the leader's amount
 	moved     Time // end of the latest extension, 0 before the first
@@ -85,6 +87,10 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 		if !ok {
 			return Refuse(CodeUnknownPolicy, "listed under a policy that the house log does not hold")
 		}
+		if len(e.Private) > 0 && !terms.Opens(priv.Reserve) {
+			return Refuse(CodeBadTerms, "a listing that does not open the reserve of its terms")
+		}
+		s.Reserve = priv.Reserve
 		s.ID, s.Policy, s.Terms, s.TermsHash = ev.Auction, policy, terms, TermsHash([]byte(ev.Terms))
 		s.Seller, s.Listed = priv.Participant, priv.TS
 	case SomeoneBid:
@@ -103,10 +109,13 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 		}
 		s.moved = ev.Ends
 	case AuctionClosed:
-		if *ev.Head != s.Head() {
+		if ev.Head != nil && *ev.Head != s.Head() {
 			return Refuse(CodeBadHead, "a close over another head than the log's")
 		}
-		s.Closed = &ev
+		if ev.Head != nil && !s.Terms.Opens(ev.Reserve) {
+			return Refuse(CodeBadTerms, "a close that does not open the reserve of the terms")
+		}
+		s.Closed, s.Reserve = &ev, cmp.Or(ev.Reserve, s.Reserve)
 	default:
 		return Refuse(CodeBadRequest, "an event that is not of an auction's log")
 	}
@@ -205,7 +214,7 @@ func (s *State) ClosingEvent(stamps []Blob, median Time) Event {
 	head := s.Head()
 	e := Event{
 		Kind: AuctionClosed, Auction: s.ID, Time: int64(median) / 1_000_000,
-		Outcome: Unsold, Head: &head, Stamps: stamps,
+		Outcome: Unsold, Head: &head, Stamps: stamps, Reserve: s.Reserve,
 	}
 	if w := s.Winner(); w != nil {
 		e.Outcome, e.Winner, e.Amount = Sold, w.Pseudonym, w.Amount

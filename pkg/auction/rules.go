@@ -13,6 +13,10 @@ type Verdict struct {
 	Ends     Time   // accepted, and moves the end there; 0 if it does not
 }
 
+// MaxRefused bounds the refusals that are remembered of a participant in a log.
+// Beyond it one is answered with CodeRateLimited, and its pseudonym stays new.
+const MaxRefused = 100
+
 // Refusal returns the verdict as an error, nil if it accepts.
 func (v Verdict) Refusal() error {
 	if v.Code == "" {
@@ -33,12 +37,15 @@ var advice = map[Code]string{
 	CodeWrongTerms:      "these are not the terms of the auction: look at it again",
 	CodeWrongCurrency:   "bid in the currency of the auction",
 	CodeOwnAuction:      "a seller may not bid on the own item",
+	CodeNotYourAuction:  "only the seller may withdraw an auction",
+	CodeHasBids:         "there is a bid: an auction is withdrawn before the first one",
 	CodeBidTooLow:       "bid at least the least acceptable amount",
 	CodeTooManyRecorded: "no more bids of yours are recorded for this close",
 	CodeUnknownPolicy:   "list under the policy that the house has in force",
 	CodeBadTerms:        "an auction closes 10 seconds to 90 days after its listing, a soft one too",
 	CodePseudonymUsed:   "this pseudonym has signed something else: make a new one for each command",
 	CodeUnknownAuction:  "there is no such auction",
+	CodeRateLimited:     "too many commands of yours were refused here: look at the auction first",
 }
 
 // JudgeList applies the rules to a list command that arrives at the given time.
@@ -68,6 +75,14 @@ func (t Terms) InSpan(ts Time) bool {
 		latest = t.Soft.Latest
 	}
 	return t.Closes >= ts.Add(MinOpen) && latest <= ts.Add(MaxOpen)
+}
+
+// Judge applies the rules to a bid or a withdrawal: see [State.JudgeBid].
+func (s *State) Judge(c Command, arrival Time) Verdict {
+	if c.Kind == KindWithdraw {
+		return s.JudgeWithdraw(c, arrival)
+	}
+	return s.JudgeBid(c, arrival)
 }
 
 // JudgeBid applies the rules of design section 4 to a bid that arrives at the
@@ -107,6 +122,37 @@ func (s *State) JudgeBid(c Command, arrival Time) Verdict {
 		return Verdict{Code: CodeBidTooLow, Least: s.Least()}
 	}
 	return Verdict{Ends: s.extension(c.Amount, c.TS, now)}
+}
+
+// JudgeWithdraw applies the rules to a withdrawal: see [State.JudgeBid].
+// withdraw.lua gives the same codes.
+func (s *State) JudgeWithdraw(c Command, arrival Time) Verdict {
+	now := max(arrival, s.Arrival())
+	switch {
+	case s.Closed != nil:
+		return Verdict{Code: CodeAuctionEnded}
+	case c.Participant != s.Seller:
+		return Verdict{Code: CodeNotYourAuction}
+	}
+	if code := s.checkHead(c.Head, c.TS, s.Policy); code != "" {
+		return Verdict{Code: code}
+	}
+	switch {
+	case c.TS <= s.Listed:
+		return Verdict{Code: CodeBeforeListing}
+	case c.TS >= s.End():
+		return Verdict{Code: CodeAuctionEnded}
+	}
+	if code := checkFresh(c.TS, now, s.Policy); code != "" {
+		return Verdict{Code: code}
+	}
+	switch {
+	case now >= s.End():
+		return Verdict{Code: CodeAuctionEnded}
+	case s.Leader != nil:
+		return Verdict{Code: CodeHasBids}
+	}
+	return Verdict{}
 }
 
 // End is the effective end of the auction: stamps must be before it.
@@ -184,8 +230,13 @@ func (s *State) recordedBy(p Participant) int {
 
 // Winner returns the bid that wins if the log ends here: the leader after the
 // recorded bids were judged in order of (ts, sequence). It is nil if there is
-// none. It is a pure function of the log.
+// none, if it does not meet the reserve, and in an auction that ended otherwise.
+// It is a pure function of the log; in a public view, which shows neither exact
+// times nor, before the close, the reserve, it may name another bid.
 func (s *State) Winner() *Bid {
+	if s.Closed != nil && s.Closed.Head == nil {
+		return nil
+	}
 	end := *s
 	recorded := slices.Clone(s.Recorded)
 	slices.SortFunc(recorded, func(a, b Bid) int {
@@ -195,6 +246,9 @@ func (s *State) Winner() *Bid {
 		if end.outbids(b.Amount, b.TS, b.Arrival) {
 			end.lead(b)
 		}
+	}
+	if s.Reserve != nil && end.Leader != nil && end.Leader.Amount < s.Reserve.Amount {
+		return nil
 	}
 	return end.Leader
 }

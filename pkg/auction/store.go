@@ -29,11 +29,12 @@ type Store interface {
 	// in force.
 	Adopt(ctx context.Context, policy []byte) error
 
-	// Place judges a list or bid command and appends it. The same participant,
+	// Place judges a list, bid or withdraw command and appends it. The same participant,
 	// pseudonym and bytes sent again get the first answer, also after the
 	// close; a known pseudonym with other bytes or of another participant is
 	// refused with CodePseudonymUsed. A refusal by the rules is final for its
-	// pseudonym and changes nothing else. A bid in an unknown auction is refused
+	// pseudonym and changes nothing else; after [MaxRefused] of a participant in
+	// a log it is CodeRateLimited, and nothing is remembered. A bid in an unknown auction is refused
 	// with CodeUnknownAuction, and nothing remembers that.
 	Place(ctx context.Context, cmd Accepted) (Answer, error)
 

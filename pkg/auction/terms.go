@@ -33,7 +33,8 @@ type Terms struct {
 	TieWindow   int64    `json:"tie_window"` // microseconds; 0: the first in the log wins a tie
 	Disclose    []string `json:"disclose"`   // least claims that seller and winner disclose
 
-	Soft *SoftClose `json:"soft_close,omitempty"` // nil: the end is final
+	Soft    *SoftClose `json:"soft_close,omitempty"` // nil: the end is final
+	Reserve *Hash      `json:"reserve,omitempty"`    // of a hidden reserve price: see [Opening]; nil: none
 }
 
 // SoftClose says how late bids move the end (design section 5): each that raises

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"time"
@@ -57,7 +58,8 @@ type Listing struct {
 	TieWindow   time.Duration // as [auction.Terms] has it; a second is usual
 	Disclose    []string      // least claims; nil: the username
 
-	Soft *auction.SoftClose // nil: the end is final
+	Soft    *auction.SoftClose // nil: the end is final
+	Reserve auction.Amount     // hidden price under which nothing is sold; 0: none
 }
 
 // PrepareList signs and stamps a listing under the policy in force.
@@ -81,6 +83,13 @@ func (c *Client) PrepareList(ctx context.Context, l Listing) (Prepared, error) {
 	if terms.Disclose == nil {
 		terms.Disclose = []string{"username"}
 	}
+	var opening *auction.Opening
+	if l.Reserve != 0 {
+		opening = &auction.Opening{Amount: l.Reserve, Salt: make([]byte, auction.SaltSize)}
+		rand.Read(opening.Salt)
+		hash := opening.Hash()
+		terms.Reserve = &hash
+	}
 	doc, err := terms.Encode()
 	if err != nil {
 		return Prepared{}, err
@@ -89,7 +98,7 @@ func (c *Client) PrepareList(ctx context.Context, l Listing) (Prepared, error) {
 	head := c.house.Head()
 	c.mu.Unlock()
 	return c.prepare(ctx, wire.Command{
-		Kind: auction.KindList, Pseudonym: auction.Pseudonym(uuid.NewString()), Head: head, Terms: doc,
+		Kind: auction.KindList, Pseudonym: auction.Pseudonym(uuid.NewString()), Head: head, Terms: doc, Reserve: opening,
 	})
 }
 
@@ -113,15 +122,28 @@ func (c *Client) PrepareBidAs(ctx context.Context, name auction.Pseudonym, id au
 	})
 }
 
-// prepare gives a stamped command its disclosure key, signs it, and gets its
-// stamps.
-func (c *Client) prepare(ctx context.Context, cmd wire.Command) (Prepared, error) {
-	t, err := c.trustedFor(ctx, cmd.Kind, cmd.Auction)
+// PrepareWithdraw signs and stamps the withdrawal of an own auction.
+func (c *Client) PrepareWithdraw(ctx context.Context, id auction.ID) (Prepared, error) {
+	shown, err := c.Item(ctx, id)
 	if err != nil {
 		return Prepared{}, err
 	}
-	if cmd.DisclosureKey, err = c.profile.newDisclosureKey(cmd.Pseudonym, wire.DisclosureKEM(t.policy)); err != nil {
-		return Prepared{}, err
+	return c.prepare(ctx, wire.Command{
+		Kind: auction.KindWithdraw, Auction: id, Pseudonym: auction.Pseudonym(uuid.NewString()), Head: shown.Head,
+	})
+}
+
+// prepare gives a listing or a bid its disclosure key, signs a command, and gets
+// its stamps.
+func (c *Client) prepare(ctx context.Context, cmd wire.Command) (Prepared, error) {
+	if cmd.Kind != auction.KindWithdraw {
+		t, err := c.trustedFor(ctx, cmd.Kind, cmd.Auction)
+		if err != nil {
+			return Prepared{}, err
+		}
+		if cmd.DisclosureKey, err = c.profile.newDisclosureKey(cmd.Pseudonym, wire.DisclosureKEM(t.policy)); err != nil {
+			return Prepared{}, err
+		}
 	}
 	jws, err := c.signCommand(cmd)
 	if err != nil {
@@ -263,7 +285,7 @@ func final(err error) bool {
 	case auction.CodeUnknownPolicy, auction.CodeBadHead, auction.CodeHeadInFuture, auction.CodeStaleHead,
 		auction.CodeStampInFuture, auction.CodeStampTooOld, auction.CodeAuctionEnded, auction.CodeWrongTerms,
 		auction.CodeWrongCurrency, auction.CodeOwnAuction, auction.CodeBeforeListing, auction.CodeTooManyRecorded,
-		auction.CodeBidTooLow, auction.CodePseudonymUsed:
+		auction.CodeBidTooLow, auction.CodePseudonymUsed, auction.CodeNotYourAuction, auction.CodeHasBids:
 		return true // of the rules: final for its pseudonym
 	}
 	return false
@@ -335,6 +357,7 @@ func (c *Client) openOwn(p Prepared, cmd wire.Signed, r *wire.ReceiptAnswer) ([]
 		private := auction.Private{
 			JWS: []byte(p.JWS), Tokens: raw(s.Stamps), Certificate: cmd.Thumbprint,
 			Participant: c.profile.Participant(), CRL: r.CRL, Arrival: r.Arrival, TS: s.TS,
+			Reserve: cmd.Reserve,
 		}.Encode()
 		if auction.Commit(r.Salt, private) == r.Commitment {
 			return private, true

@@ -81,3 +81,70 @@ func TestDishonestSoftClose(t *testing.T) {
 		c.run(t, h, softTerms(h))
 	}
 }
+
+// TestDishonestWithdrawal holds that a house cannot end an auction by a
+// withdrawal that the rules refuse.
+func TestDishonestWithdrawal(t *testing.T) {
+	h := newHouse(t, houseOptions{})
+	for _, c := range []dishonesty{
+		{"rightly", "", "", func(l *log) { l.withdraw(l.lister, at(2), at(2.1)) }},
+		{"by somebody else", "not_your_auction", "", func(l *log) { l.withdraw(l.person(), at(2), at(2.1)) }},
+		{"after a bid", "has_bids", "has_bids", func(l *log) {
+			l.bid(l.person(), 1000, at(2), at(2.1))
+			l.withdraw(l.lister, at(3), at(3.1))
+		}},
+		{"before the listing", "before_listing", "before_listing", func(l *log) { l.withdraw(l.lister, at(-0.26), at(0.3)) }},
+		{"after the end", "auction_ended", "auction_ended", func(l *log) { l.withdraw(l.lister, at(61), at(61.1)) }},
+		{"hoarded", "stamp_too_old", "", func(l *log) { l.withdraw(l.lister, at(2), at(8)) }},
+		{"made up", "says", "", func(l *log) {
+			l.change = func(ev *auction.Event, _ *auction.Private) {
+				ev.Kind, ev.Outcome, ev.Amount = auction.AuctionClosed, auction.Withdrawn, 0
+			}
+			l.bid(l.lister, 1000, at(2), at(2.1))
+		}},
+	} {
+		c.run(t, h, testTerms(h))
+	}
+}
+
+// TestDishonestReserve holds that a house cannot sell below a reserve, nor refuse
+// to sell above, nor say that it was another.
+func TestDishonestReserve(t *testing.T) {
+	h := newHouse(t, houseOptions{})
+	sold := func(amount auction.Amount) func(*auction.Event) {
+		return func(ev *auction.Event) {
+			ev.Outcome, ev.Winner, ev.Amount = auction.Sold, "00000000-0000-4000-8000-000000000002", amount
+		}
+	}
+	unsold := func(ev *auction.Event) { ev.Outcome, ev.Winner, ev.Amount = auction.Unsold, "", 0 }
+	bid := func(l *log, amount auction.Amount) { l.bid(l.person(), amount, at(2), at(2.1)) }
+	for _, c := range []dishonesty{
+		{"met", "", "", func(l *log) { bid(l, 5000); l.close(at(66), nil) }},
+		{"not met", "", "", func(l *log) { bid(l, 4999); l.close(at(66), nil) }},
+		{"sold below", "the winner", "the winner", func(l *log) { bid(l, 4999); l.close(at(66), sold(4999)) }},
+		{"not sold above", "the winner", "the winner", func(l *log) { bid(l, 5000); l.close(at(66), unsold) }},
+		{"not opened", "does not open the reserve", "does not open the reserve", func(l *log) {
+			bid(l, 4999)
+			l.close(at(66), func(ev *auction.Event) { ev.Reserve = nil })
+		}},
+		{"another", "does not open the reserve", "does not open the reserve", func(l *log) {
+			bid(l, 4999)
+			l.close(at(66), func(ev *auction.Event) { ev.Reserve = &auction.Opening{Amount: 4000, Salt: ev.Reserve.Salt} })
+		}},
+		{"a recorded bid that met it passed over", "the winner", "the winner", func(l *log) {
+			l.record(l.person(), 6000, at(59), at(61))
+			l.close(at(66), unsold)
+		}},
+		{"a recorded bid that did not meet it", "the winner", "the winner", func(l *log) {
+			l.record(l.person(), 4000, at(59), at(61))
+			l.close(at(66), sold(4000))
+		}},
+		{"recorded bids, rightly", "", "", func(l *log) {
+			bid(l, 4999)
+			l.record(l.person(), 5050, at(59), at(61)) // not an increment more
+			l.close(at(66), nil)
+		}},
+	} {
+		c.run(t, h, reserveTerms(h))
+	}
+}

@@ -34,7 +34,7 @@ func TestHonestHouse(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			here := *h
 			here.t = t
-			r := newRun(&here, seed, seed%2 == 1)
+			r := newRun(&here, seed)
 			for range 8 {
 				r.round(r.now+auction.Time(r.random.IntN(int(8*second))), 0)
 			}
@@ -46,7 +46,7 @@ func TestHonestHouse(t *testing.T) {
 	}
 }
 
-func newRun(h *house, seed uint64, soft bool) *run {
+func newRun(h *house, seed uint64) *run {
 	r := &run{
 		house: h, random: mathrand.New(mathrand.NewPCG(seed, 1)), now: start,
 		mine: make(map[auction.Participant][]auction.Answer),
@@ -60,8 +60,11 @@ func newRun(h *house, seed uint64, soft bool) *run {
 		h.t.Fatal(err)
 	}
 	terms := testTerms(h)
-	if soft {
+	if seed%2 == 1 {
 		terms = softTerms(h)
+	}
+	if seed >= 4 {
+		terms.Reserve = reserveTerms(h).Reserve
 	}
 	r.terms = must(terms.Encode())(h.t)
 	r.now += second / 10
@@ -69,6 +72,7 @@ func newRun(h *house, seed uint64, soft bool) *run {
 	err := r.place(r.people[0], wire.Command{
 		House: testHouse, Kind: auction.KindList, Auction: r.id, Pseudonym: auction.Pseudonym(r.id),
 		Head: must(r.store.House(h.t.Context()))(h.t).Head(), Terms: r.terms,
+		Reserve: openingOf(terms),
 	}, r.now)
 	if err != nil {
 		h.t.Fatal(err)

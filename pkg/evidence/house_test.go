@@ -218,6 +218,34 @@ func testTerms(h *house) auction.Terms {
 	}
 }
 
+// reserveTerms are terms with a hidden reserve of 5000, which openingOf opens.
+func reserveTerms(h *house) auction.Terms {
+	terms := testTerms(h)
+	hash := testOpening().Hash()
+	terms.Reserve = &hash
+	return terms
+}
+
+func testOpening() *auction.Opening {
+	salt := sha256.Sum256([]byte("reserve"))
+	return &auction.Opening{Amount: 5000, Salt: salt[:]}
+}
+
+func openingOf(terms auction.Terms) *auction.Opening {
+	if terms.Reserve == nil {
+		return nil
+	}
+	return testOpening()
+}
+
+// withdraw appends a withdrawal.
+func (l *log) withdraw(p person, ts, arrival auction.Time) {
+	l.t.Helper()
+	l.add(p, wire.Command{
+		House: testHouse, Kind: auction.KindWithdraw, Auction: l.id, Pseudonym: l.name(), Head: l.head(),
+	}, ts, arrival, false)
+}
+
 // softTerms are terms of which late bids move the end, from 40 s to 60 s.
 func softTerms(h *house) auction.Terms {
 	terms := testTerms(h)
@@ -252,6 +280,7 @@ func (l *log) list(p person, terms auction.Terms) {
 	l.add(p, wire.Command{
 		House: testHouse, Kind: auction.KindList, Auction: l.id, Pseudonym: name,
 		Head: auction.Head{Size: 1, Root: sha256.Sum256([]byte("the house log"))}, Terms: l.terms,
+		Reserve: openingOf(terms),
 	}, start, start+second/5, false)
 }
 
@@ -278,14 +307,16 @@ func (l *log) bidAt(p person, amount auction.Amount, head auction.Head, ts, arri
 
 func (l *log) add(p person, c wire.Command, ts, arrival auction.Time, recorded bool) {
 	l.t.Helper()
-	c.DisclosureKey = must(ecdh.P256().GenerateKey(rand.Reader))(l.t).PublicKey().Bytes()
+	if c.Kind != auction.KindWithdraw {
+		c.DisclosureKey = must(ecdh.P256().GenerateKey(rand.Reader))(l.t).PublicKey().Bytes()
+	}
 	if l.fake != nil {
 		l.fake(&c)
 	}
 	jws := must(wire.Sign(p.key, p.thumbprint, c, nil))(l.t)
 	ac := auction.Command{
 		Kind: c.Kind, Auction: c.Auction, Pseudonym: c.Pseudonym, Participant: p.participant(),
-		Terms: c.Terms, Amount: c.Amount, TS: ts, JWS: jws, Tokens: l.stamps(sha256.Sum256(jws), ts),
+		Terms: c.Terms, Amount: c.Amount, Reserve: c.Reserve, TS: ts, JWS: jws, Tokens: l.stamps(sha256.Sum256(jws), ts),
 		Certificate: p.thumbprint, CRL: 7,
 	}
 	ev, private := ac.Event(), ac.Private(arrival)

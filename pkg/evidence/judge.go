@@ -10,8 +10,7 @@ import (
 
 // judgeListing holds the rules of a listing that need nothing of the house log.
 func judgeListing(c auction.Command, arrival auction.Time, p auction.Policy) error {
-	open := c.Listing.Closes.Sub(c.TS)
-	if open < auction.MinOpen || open > auction.MaxOpen {
+	if !c.Listing.InSpan(c.TS) {
 		return auction.Refuse(auction.CodeBadTerms, "the auction closes too soon or too late after its listing")
 	}
 	return judgeArrival(c.TS, arrival, p)
@@ -28,22 +27,38 @@ func judgeArrival(ts, arrival auction.Time, p auction.Policy) error {
 	return nil
 }
 
-// judgeShown holds of a bid whose command is shown, in a log in which others
-// are not, the rules that the others do not matter for.
-func judgeShown(s *auction.State, c auction.Command, arrival auction.Time) error {
+// judgeWithdrawal holds what the public part of a withdrawal shows.
+func judgeWithdrawal(s *auction.State, ev auction.Event) error {
 	switch {
-	case c.TermsHash != s.TermsHash:
+	case len(s.Bids)+len(s.Recorded) > 0:
+		return auction.Refuse(auction.CodeHasBids, "a withdrawal after the first bid")
+	case timeOf(ev.Time+1) <= s.Listed:
+		return auction.Refuse(auction.CodeBeforeListing, "a withdrawal stamped before the listing")
+	case timeOf(ev.Time) >= s.End():
+		return auction.Refuse(auction.CodeAuctionEnded, "a withdrawal stamped after the end")
+	}
+	return nil
+}
+
+// judgeShown holds of a bid or a withdrawal whose command is shown, in a log in
+// which others are not, the rules that the others do not matter for.
+func judgeShown(s *auction.State, c auction.Command, arrival auction.Time) error {
+	seller := s.Seller != (auction.Participant{}) // whether the listing's command is shown
+	switch bid := c.Kind == auction.KindBid; {
+	case bid && c.TermsHash != s.TermsHash:
 		return auction.Refuse(auction.CodeWrongTerms, "a bid on other terms")
-	case c.Currency != s.Terms.Currency:
+	case bid && c.Currency != s.Terms.Currency:
 		return auction.Refuse(auction.CodeWrongCurrency, "a bid in another currency")
-	case c.Participant == s.Seller:
+	case bid && c.Participant == s.Seller:
 		return auction.Refuse(auction.CodeOwnAuction, "a bid of the seller")
+	case !bid && seller && c.Participant != s.Seller:
+		return auction.Refuse(auction.CodeNotYourAuction, "a withdrawal by another than the seller")
 	case !s.Has(c.Head):
-		return auction.Refuse(auction.CodeBadHead, "a bid that names a head which is not of this log")
+		return auction.Refuse(auction.CodeBadHead, "a command that names a head which is not of this log")
 	case c.TS <= s.Listed: // to the second, if the listing's command is not shown
-		return auction.Refuse(auction.CodeBeforeListing, "a bid stamped before the listing")
+		return auction.Refuse(auction.CodeBeforeListing, "a command stamped before the listing")
 	case c.TS >= s.End():
-		return auction.Refuse(auction.CodeAuctionEnded, "a bid stamped after the end")
+		return auction.Refuse(auction.CodeAuctionEnded, "a command stamped after the end")
 	}
 	return judgeArrival(c.TS, arrival, s.Policy)
 }
@@ -72,27 +87,37 @@ func judgePublic(s *auction.State, ev auction.Event) error {
 
 // judgeOutcome holds what can be said of the winner among recorded bids, whose
 // order depends on times that are not shown: the winner is the leader or one of
-// them, beats the leader, and no other beats it by an increment.
+// them, beats the leader, meets the reserve, and no other beats it by an
+// increment; and where nothing was sold, no bid must have met the reserve.
 func judgeOutcome(s *auction.State, ev auction.Event) error {
+	wrong := malformed("the winner is not the one that the rules give")
 	bids := s.Recorded
 	if s.Leader != nil {
 		bids = append([]auction.Bid{*s.Leader}, bids...)
 	}
-	won := ev.Outcome == auction.Unsold
-	for _, b := range bids {
-		won = won || b.Pseudonym == ev.Winner && b.Amount == ev.Amount
+	least := s.Terms.Minimum // of what is sold
+	if s.Reserve != nil {
+		least = max(least, s.Reserve.Amount)
 	}
-	if !won || s.Leader != nil && ev.Amount < s.Leader.Amount ||
-		ev.Outcome == auction.Sold && ev.Amount < s.Terms.Minimum {
-		return malformed("the winner is not the one that the rules give")
-	}
-	limit := s.Terms.Minimum // from which on a bid would have won
-	if ev.Outcome == auction.Sold {
+	limit := least // from which on a bid would have won
+	switch {
+	case ev.Outcome == auction.Sold:
+		won := false
+		for _, b := range bids {
+			won = won || b.Pseudonym == ev.Winner && b.Amount == ev.Amount
+		}
+		if !won || s.Leader != nil && ev.Amount < s.Leader.Amount || ev.Amount < least {
+			return wrong
+		}
 		limit = ev.Amount + s.Terms.Increment
+	case s.Leader != nil && s.Leader.Amount >= least:
+		return wrong
+	case s.Reserve != nil:
+		limit = least + s.Terms.Increment // one below may lose to a bid that does not meet the reserve
 	}
 	for _, b := range bids {
 		if b.Amount >= limit {
-			return malformed("the winner is not the one that the rules give")
+			return wrong
 		}
 	}
 	return nil

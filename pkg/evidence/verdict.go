@@ -33,6 +33,7 @@ type Verdict struct {
 	Outcome string // auction.Sold, auction.Unsold, "" while open
 	Winner  auction.Pseudonym
 	Amount  auction.Amount
+	Reserve auction.Amount // shown by the close; 0 without one
 }
 
 func (r *replay) verdict(trust *Trust) Verdict {
@@ -46,6 +47,9 @@ func (r *replay) verdict(trust *Trust) Verdict {
 	}
 	if s.Closed != nil {
 		v.Outcome, v.Winner, v.Amount = s.Closed.Outcome, s.Closed.Winner, s.Closed.Amount
+		if s.Closed.Reserve != nil {
+			v.Reserve = s.Closed.Reserve.Amount
+		}
 	}
 	return v
 }
@@ -102,7 +106,12 @@ func (v Verdict) outcome() string {
 	switch v.Outcome {
 	case auction.Sold:
 		return fmt.Sprintf("closed: sold to %s for %s %s (bids: %s)", v.Winner, v.Amount.Format(v.Currency), v.Currency, bids)
+	case auction.Withdrawn:
+		return "withdrawn by the seller before the first bid"
 	case auction.Unsold:
+		if v.Reserve > 0 {
+			return fmt.Sprintf("closed: not sold, the reserve was %s %s (bids: %s)", v.Reserve.Format(v.Currency), v.Currency, bids)
+		}
 		return fmt.Sprintf("closed: not sold (bids: %s)", bids)
 	}
 	return fmt.Sprintf("still open (bids: %s)", bids)
@@ -111,7 +120,7 @@ func (v Verdict) outcome() string {
 // Proves says in plain sentences what the evidence proves.
 func (v Verdict) Proves() []string {
 	out := []string{"The house signed exactly this log: nothing in it was changed, dropped or put in since."}
-	if v.Outcome != "" {
+	if v.Outcome == auction.Sold || v.Outcome == auction.Unsold {
 		out = append(out, "The close record bears time stamps from after the end and the grace, over the whole log before it.")
 		switch {
 		case v.Kind == Audit:
@@ -120,6 +129,9 @@ func (v Verdict) Proves() []string {
 			out = append(out, "The outcome follows from the accepted bids, whose amounts keep to the minimum and the increment.")
 		default:
 			out = append(out, "No bid in this log beats the outcome by an increment.")
+		}
+		if v.Reserve > 0 {
+			out = append(out, "The reserve price is the one that the seller committed to in the terms.")
 		}
 	}
 	switch v.Kind {

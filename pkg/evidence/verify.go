@@ -142,7 +142,9 @@ func (r *replay) entry(before *auction.State, e auction.Entry, seen map[auction.
 	r.last, r.event, r.moves = e, ev, 0
 	switch ev.Kind {
 	case auction.AuctionClosed:
-		return r.closing(before, e, ev)
+		if ev.Head != nil {
+			return r.closing(before, e, ev)
+		}
 	case auction.AuctionExtended:
 		if shown(e) { // it opens the commitment of the bid, so it is the bid's
 			r.shown++
@@ -159,8 +161,14 @@ func (r *replay) entry(before *auction.State, e auction.Entry, seen map[auction.
 		}
 		r.shown++
 	}
-	if ev.Kind == auction.SomeoneBid && r.bundle.Kind != Audit {
+	if r.bundle.Kind == Audit {
+		return nil
+	}
+	switch ev.Kind {
+	case auction.SomeoneBid:
 		return judgePublic(before, ev)
+	case auction.AuctionClosed:
+		return judgeWithdrawal(before, ev)
 	}
 	return nil
 }
@@ -206,9 +214,9 @@ func (r *replay) command(before *auction.State, e auction.Entry, ev auction.Even
 	case r.bundle.Kind != Audit:
 		return judgeShown(before, c, private.Arrival)
 	}
-	verdict := before.JudgeBid(c, private.Arrival)
+	verdict := before.Judge(c, private.Arrival)
 	if err := verdict.Refusal(); err != nil {
-		return fmt.Errorf("a bid that the rules refuse: %w", err)
+		return fmt.Errorf("a command that the rules refuse: %w", err)
 	}
 	if verdict.Recorded != ev.Recorded {
 		return malformed("a bid that the rules do not record, or one that they do")
@@ -245,11 +253,13 @@ func (r *replay) closing(before *auction.State, e auction.Entry, ev auction.Even
 		}
 		r.shown++
 	}
-	want := before.ClosingEvent(ev.Stamps, median)
+	judged := *before
+	judged.Reserve = ev.Reserve // the replay has held it against the terms
+	want := judged.ClosingEvent(ev.Stamps, median)
 	want.Seq = ev.Seq
 	if r.bundle.Kind != Audit && len(before.Recorded) > 0 {
 		// Who wins among recorded bids depends on times that are not shown.
-		if err := judgeOutcome(before, ev); err != nil {
+		if err := judgeOutcome(&judged, ev); err != nil {
 			return err
 		}
 		want.Outcome, want.Winner, want.Amount = ev.Outcome, ev.Winner, ev.Amount

@@ -22,7 +22,7 @@ func HTTPStatus(code auction.Code) int {
 		auction.CodeTokenExpired, auction.CodeWrongAudience, auction.CodeBadEnrolment:
 		return http.StatusUnauthorized
 	case auction.CodeCertificateRevoked, auction.CodeNotYourCommand,
-		auction.CodeNotAllowed, auction.CodeOwnAuction:
+		auction.CodeNotAllowed, auction.CodeOwnAuction, auction.CodeNotYourAuction:
 		return http.StatusForbidden
 
 	case auction.CodeUnknownAuction, auction.CodeNoDisclosure:
@@ -34,7 +34,7 @@ func HTTPStatus(code auction.Code) int {
 	// against it.
 	case auction.CodeStaleHead, auction.CodeHistoryChanged,
 		auction.CodeAuctionEnded, auction.CodeAuctionOpen, auction.CodeBidTooLow,
-		auction.CodePseudonymUsed, auction.CodeTooManyRecorded:
+		auction.CodePseudonymUsed, auction.CodeTooManyRecorded, auction.CodeHasBids:
 		return http.StatusConflict
 
 	// The form is right, and what it says is not.

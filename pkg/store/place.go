@@ -21,10 +21,11 @@ func (s *Store) Place(ctx context.Context, cmd auction.Accepted) (auction.Answer
 	if c.Kind == auction.KindList {
 		return s.placeListing(ctx, c)
 	}
-	return s.placeBid(ctx, c)
+	return s.placeIn(ctx, c)
 }
 
-func (s *Store) placeBid(ctx context.Context, c auction.Command) (auction.Answer, error) {
+// placeIn places a command in an auction that was listed before.
+func (s *Store) placeIn(ctx context.Context, c auction.Command) (auction.Answer, error) {
 	head, err := s.knownHead(ctx, auction.LogID(c.Auction), c.Head)
 	if err != nil {
 		return auction.Answer{}, err
@@ -35,7 +36,11 @@ func (s *Store) placeBid(ctx context.Context, c auction.Command) (auction.Answer
 	var answer auction.Answer
 	err = s.withState(ctx, c.Auction, func() error {
 		var err error
-		answer, err = s.runPlace(ctx, c, head)
+		if c.Kind == auction.KindWithdraw {
+			answer, err = s.runWithdraw(ctx, c, head)
+		} else {
+			answer, err = s.runPlace(ctx, c, head)
+		}
 		return err
 	})
 	if err != nil {

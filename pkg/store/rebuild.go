@@ -131,12 +131,12 @@ func (r *rebuilding) entry(ctx context.Context, pipe redis.Pipeliner, e stored) 
 	} else if err := r.store.apply(ctx, &r.state, e.Entry); err != nil {
 		return err
 	}
-	switch event.Kind {
-	case auction.SomeoneListed, auction.SomeoneBid:
+	switch {
+	case event.Pseudonym != "": // somebody's command
 		who := identity(private.Participant, sha256.Sum256(private.JWS))
 		pipe.HSet(ctx, r.keys.answers, string(event.Pseudonym), answerOf(who, e.Seq))
 		pipe.ZAddNX(ctx, mineKey(private.Participant), redis.Z{Score: float64(private.Arrival), Member: string(event.Auction)})
-	case auction.AuditApproved, auction.AuditDisclosed:
+	case event.Auditor != nil:
 		mark := auditMark(event.Kind, auction.Audit{Auction: event.Auction, Auditor: *event.Auditor})
 		pipe.HSet(ctx, r.keys.answers, mark, text(e.Seq))
 	}

@@ -19,6 +19,9 @@ var openSource string
 //go:embed scripts/place.lua
 var placeSource string
 
+//go:embed scripts/withdraw.lua
+var withdrawSource string
+
 //go:embed scripts/close.lua
 var closeSource string
 
@@ -47,13 +50,14 @@ var (
 	listScript     = newScript("list", sharedSource+listSource)
 	openScript     = newScript("open", openSource)
 	placeScript    = newScript("place", sharedSource+placeSource)
+	withdrawScript = newScript("withdraw", sharedSource+withdrawSource)
 	closeScript    = newScript("close", sharedSource+closeSource)
 	discloseScript = newScript("disclose", discloseSource)
 	noteScript     = newScript("note", sharedSource+noteSource)
 	rebuildScript  = newScript("rebuild", rebuildSource)
 
 	scripts = []*script{
-		listScript, openScript, placeScript, closeScript, discloseScript, noteScript, rebuildScript,
+		listScript, openScript, placeScript, withdrawScript, closeScript, discloseScript, noteScript, rebuildScript,
 	}
 )
 

@@ -13,14 +13,15 @@ const version = 1
 type Command struct {
 	House     string // aud: the house that it is meant for
 	Kind      auction.Kind
-	Auction   auction.ID        // bid, disclose, item
+	Auction   auction.ID        // bid, withdraw, disclose, item
 	Pseudonym auction.Pseudonym // new for every command; of a list, the auction's id
 
-	Head          auction.Head // list, bid: the latest that the signer knew
+	Head          auction.Head // list, bid, withdraw: the latest that the signer knew
 	DisclosureKey []byte       // list, bid: see [DisclosureKEM]
 
 	Terms     []byte           // list: the canonical terms
 	Listing   auction.Terms    // list: what they say; [Sign] takes it from Terms
+	Reserve   *auction.Opening // list: opens the reserve of the terms, nil without one
 	TermsHash auction.Hash     // bid
 	Amount    auction.Amount   // bid
 	Currency  auction.Currency // bid
@@ -54,10 +55,11 @@ type body struct {
 	Terms    *string           `json:"terms,omitzero"`
 	Sealed   *auction.Hash     `json:"sealed,omitzero"`
 	After    *auction.ID       `json:"after,omitzero"`
+	Reserve  *auction.Opening  `json:"reserve,omitzero"`
 }
 
 // members is a set of the members that depend on the kind.
-type members uint8
+type members uint16
 
 const (
 	hasAuction members = 1 << iota
@@ -68,12 +70,14 @@ const (
 	hasTerms
 	hasSealed
 	hasAfter
+	hasReserve
 )
 
 // forms gives for each kind the members that it has and those that it may have.
 var forms = map[auction.Kind]struct{ required, optional members }{
-	auction.KindList:     {required: hasHead | hasDisclosureKey | hasTerms},
+	auction.KindList:     {required: hasHead | hasDisclosureKey | hasTerms, optional: hasReserve},
 	auction.KindBid:      {required: hasAuction | hasHead | hasDisclosureKey | hasAmount | hasCurrency | hasTerms},
+	auction.KindWithdraw: {required: hasAuction | hasHead},
 	auction.KindDisclose: {required: hasAuction | hasSealed},
 	auction.KindAllItems: {optional: hasAfter},
 	auction.KindMyItems:  {optional: hasAfter},
@@ -88,7 +92,7 @@ func (p *payload) members() members {
 	for i, there := range [...]bool{
 		p.Auction != nil, p.Head != nil, p.DisclosureKey != nil,
 		p.Body.Amount != nil, p.Body.Currency != nil, p.Body.Terms != nil,
-		p.Body.Sealed != nil, p.Body.After != nil,
+		p.Body.Sealed != nil, p.Body.After != nil, p.Body.Reserve != nil,
 	} {
 		if there {
 			m |= 1 << i
@@ -151,7 +155,10 @@ func (p *payload) command() (Command, error) {
 	case auction.KindList:
 		c.Auction = auction.ID(p.Pseudonym)
 		c.Terms = []byte(*p.Body.Terms)
-		c.Listing, err = auction.ParseTerms(c.Terms)
+		c.Reserve = p.Body.Reserve
+		if c.Listing, err = auction.ParseTerms(c.Terms); err == nil && !c.Listing.Opens(c.Reserve) {
+			err = auction.Refuse(auction.CodeBadTerms, "a listing opens the reserve that its terms name, and no other")
+		}
 	case auction.KindBid:
 		c.Amount, c.Currency = *p.Body.Amount, *p.Body.Currency
 		c.TermsHash, err = auction.ParseHash(*p.Body.Terms)
@@ -179,7 +186,7 @@ func (c Command) payload() ([]byte, error) {
 	switch c.Kind {
 	case auction.KindList:
 		terms := string(c.Terms)
-		p.Body.Terms = &terms
+		p.Body.Terms, p.Body.Reserve = &terms, c.Reserve
 	case auction.KindBid:
 		hash := c.TermsHash.String()
 		p.Body.Amount, p.Body.Currency, p.Body.Terms = &c.Amount, &c.Currency, &hash

@@ -89,7 +89,7 @@ func (m *Message) check() bool {
 	disclosure := m.JWS != "" || m.Sealed != nil
 	switch m.Message {
 	case auction.MessageClosed:
-		return m.Auction != "" && !disclosure && m.Role != "" && outcomeOK(m.Outcome, true) &&
+		return m.Auction != "" && !disclosure && m.Role != "" && (m.Outcome == auction.Sold || m.Outcome == auction.Unsold) &&
 			m.Close != nil && m.Close.check() && m.Close.Private == nil &&
 			(m.Counterpart != nil) == (m.Outcome == auction.Sold) && m.counterpartOK()
 	case auction.MessageDisclosure:

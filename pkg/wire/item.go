@@ -35,7 +35,7 @@ type Item struct {
 	Leader  auction.Pseudonym `json:"leader,omitzero"`
 	Least   auction.Amount    `json:"least,omitzero"`   // the least acceptable bid while open
 	Head    auction.Head      `json:"head"`             // to be named by the next command
-	Outcome string            `json:"outcome,omitzero"` // when closed: sold or unsold
+	Outcome string            `json:"outcome,omitzero"` // when closed
 	Winner  auction.Pseudonym `json:"winner,omitzero"`  // when sold
 	Mine    []MyBid           `json:"mine,omitzero"`    // in the answer to mybids: the asker's bids
 }
@@ -60,7 +60,7 @@ func (s *BidStatus) UnmarshalText(text []byte) error {
 // MyBid is a bid of the participant who asks.
 type MyBid struct {
 	Pseudonym auction.Pseudonym `json:"pseudonym"`
-	Seq       uint64            `json:"seq"`
+	Seq       uint64            `json:"seq,omitzero"` // not of a recorded bid: it would tell how many there are
 	Amount    auction.Amount    `json:"amount"`
 	Status    BidStatus         `json:"status"`
 }
@@ -73,15 +73,16 @@ func (i *Item) check() bool {
 		(i.Least == 0 || i.Status == StatusOpen) &&
 		outcomeOK(i.Outcome, i.Status == StatusClosed) && (i.Outcome == auction.Sold) == (i.Winner != "")
 	for _, b := range i.Mine {
-		ok = ok && b.Pseudonym != "" && b.Seq > 0 && b.Amount > 0 && b.Status != ""
+		ok = ok && b.Pseudonym != "" && (b.Seq > 0) == (b.Status != BidRecorded) && b.Amount > 0 && b.Status != ""
 	}
 	return ok
 }
 
 // outcomeOK reports whether s is an outcome where there is one to be, else absent.
 func outcomeOK(s string, closed bool) bool {
-	if closed {
-		return s == auction.Sold || s == auction.Unsold
+	switch s {
+	case auction.Sold, auction.Unsold, auction.Withdrawn:
+		return closed
 	}
-	return s == ""
+	return s == "" && !closed
 }

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -63,6 +64,21 @@ func softTerms() []byte {
 	return b
 }
 
+func reserve() *auction.Opening {
+	return &auction.Opening{Amount: 5000, Salt: bytes.Repeat([]byte("r"), auction.SaltSize)}
+}
+
+func reserveTerms() []byte {
+	l := listing()
+	hash := reserve().Hash()
+	l.Reserve = &hash
+	b, err := l.Encode()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
 func terms() []byte {
 	b, err := listing().Encode()
 	if err != nil {
@@ -83,6 +99,11 @@ func commands() map[string]wire.Command {
 			House: "demo", Kind: auction.KindList, Auction: lot, Pseudonym: auction.Pseudonym(lot),
 			Head: head, DisclosureKey: point(disclosure), Terms: softTerms(),
 		},
+		"list-reserve": {
+			House: "demo", Kind: auction.KindList, Auction: lot, Pseudonym: auction.Pseudonym(lot),
+			Head: head, DisclosureKey: point(disclosure), Terms: reserveTerms(), Reserve: reserve(),
+		},
+		"withdraw": {House: "demo", Kind: auction.KindWithdraw, Auction: lot, Pseudonym: alice, Head: head},
 		"bid": {
 			House: "demo", Kind: auction.KindBid, Auction: lot, Pseudonym: alice,
 			Head: head, DisclosureKey: point(disclosure),

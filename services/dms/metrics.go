@@ -74,7 +74,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 // counter that was not there before is no increase to Prometheus.
 func (m *metrics) zero() {
 	for _, kind := range []auction.Kind{
-		auction.KindList, auction.KindBid, auction.KindDisclose, auction.KindAllItems,
+		auction.KindList, auction.KindBid, auction.KindWithdraw, auction.KindDisclose, auction.KindAllItems,
 		auction.KindMyItems, auction.KindMyBids, auction.KindItem, auction.KindInbox,
 	} {
 		for _, result := range []auction.Code{

@@ -110,7 +110,7 @@ func (c *conn) carryOut(ctx context.Context, r *wire.CommandRequest, cmd wire.Si
 	stage.done(cmd.Kind, "accept")
 	defer stage.done(cmd.Kind, "commit")
 	switch cmd.Kind {
-	case auction.KindList, auction.KindBid:
+	case auction.KindList, auction.KindBid, auction.KindWithdraw:
 		return c.place(ctx, r.ID, accepted, policy)
 	case auction.KindDisclose:
 		if err := c.srv.store.Disclose(ctx, accepted); err != nil {

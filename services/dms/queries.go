@@ -116,7 +116,9 @@ func (s *server) item(state *auction.State) wire.Item {
 	switch {
 	case state.Closed != nil: // a bid recorded after the end may have won
 		item.Status, item.Outcome, item.Winner = wire.StatusClosed, state.Closed.Outcome, state.Closed.Winner
-		item.Highest, item.Leader = state.Closed.Amount, state.Closed.Winner
+		if item.Winner != "" {
+			item.Highest, item.Leader = state.Closed.Amount, state.Closed.Winner
+		}
 	case err == nil && now >= state.End():
 		item.Status = wire.StatusEnded
 	default:
@@ -138,7 +140,11 @@ func bidsOf(state *auction.State, p auction.Participant) []wire.MyBid {
 				standing = wire.BidWon
 			}
 		}
-		out = append(out, wire.MyBid{Pseudonym: b.Pseudonym, Seq: b.Seq, Amount: b.Amount, Status: standing})
+		mine := wire.MyBid{Pseudonym: b.Pseudonym, Seq: b.Seq, Amount: b.Amount, Status: standing}
+		if standing == wire.BidRecorded {
+			mine.Seq = 0
+		}
+		out = append(out, mine)
 	}
 	for _, b := range state.Bids {
 		standing := wire.BidOutbid

@@ -25,7 +25,7 @@ func History(t *rapid.T, clock *Clock, replicas ...Backend) {
 	h.list()
 	for range rapid.IntRange(10, 60).Draw(t, "steps") {
 		step := draw(h, "step", h.bid, h.bid, h.bid, h.edge, h.edge, h.tie, h.tie, h.late, h.again, h.again,
-			h.pass, h.pass, h.list, h.close, h.disclose)
+			h.pass, h.pass, h.list, h.close, h.disclose, h.withdraw)
 		step()
 	}
 	h.compare()
@@ -82,6 +82,9 @@ func (h *history) list() {
 	terms.Increment = draw[auction.Amount](h, "increment", 1, 50, auction.MaxAmount)
 	terms.TieWindow = draw[int64](h, "tie window", 0, 1, 1_000_000, 10_000_000)
 	terms.Closes = h.Clock.Time().Add(draw(h, "open for", 10*time.Second, time.Minute)) + 1000
+	if rapid.Bool().Draw(h.t, "reserve") {
+		terms.Reserve = h.Reserve(draw[auction.Amount](h, "reserve price", 1, 1100, auction.MaxAmount))
+	}
 	if rapid.Bool().Draw(h.t, "soft") {
 		terms.Soft = &auction.SoftClose{
 			Window:    draw[int64](h, "window", 1, 3_000_000, 60_000_000),
@@ -250,6 +253,16 @@ func (h *history) close() {
 	median := s.End() + auction.Time(s.Policy.Grace) + draw[auction.Time](h, "after the grace", 0, 1, 1, 1_000_000)
 	want := h.Close(context.Background(), id, head, Stamps(), median)
 	h.same(h.replica().Close(context.Background(), id, head, Stamps(), median), want)
+}
+
+func (h *history) withdraw() {
+	id, s := h.auction()
+	if s == nil {
+		return
+	}
+	c := Restamped(h.Withdrawal(id, draw(h, "who", "seller", "seller", "seller", "anna")), h.stamp(s))
+	c.Head = h.head(s)
+	h.place(c)
 }
 
 func (h *history) disclose() {

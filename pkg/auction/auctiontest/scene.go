@@ -1,6 +1,7 @@
 package auctiontest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -90,9 +91,10 @@ type Scene struct {
 	Doc    []byte        // the policy document
 	Tick   time.Duration // that passes before each command, so that no two stamps are of one time
 
-	t    TB
-	name string
-	made uint64
+	t        TB
+	name     string
+	made     uint64
+	openings map[auction.Hash]*auction.Opening // of the reserves that were made
 }
 
 // NewScene adopts a policy on a new backend. Scenes with other names make other
@@ -159,6 +161,28 @@ func (s *Scene) List(who string, terms auction.Terms) auction.Command {
 	c := s.command(auction.KindList, who)
 	c.Auction, c.Head = auction.ID(c.Pseudonym), house.Head()
 	c.Terms, c.Listing, c.TermsHash = raw, terms, auction.TermsHash(raw)
+	if terms.Reserve != nil {
+		c.Reserve = s.openings[*terms.Reserve]
+	}
+	return c
+}
+
+// Reserve returns the hash of a reserve price for terms. List opens it.
+func (s *Scene) Reserve(amount auction.Amount) *auction.Hash {
+	o := &auction.Opening{Amount: amount, Salt: bytes.Repeat([]byte{7}, auction.SaltSize)}
+	hash := o.Hash()
+	if s.openings == nil {
+		s.openings = make(map[auction.Hash]*auction.Opening)
+	}
+	s.openings[hash] = o
+	return &hash
+}
+
+// Withdrawal makes a withdrawal that is stamped now, over the auction's latest head.
+func (s *Scene) Withdrawal(id auction.ID, who string) auction.Command {
+	s.t.Helper()
+	c := s.command(auction.KindWithdraw, who)
+	c.Auction, c.Head = id, s.State(id).Head()
 	return c
 }
 

@@ -28,7 +28,7 @@ local function judge()
 end
 
 local code = judge()
-if code then return refuse(answers, pseudonym, identity, code, '0') end
+if code then return refuse(state, answers, pseudonym, identity, code, '0') end
 local seq, event = append(log, m, tail, commitment, salt, private, chain)
 redis.call('HSET', answers, pseudonym, identity .. seq .. '  0')
 redis.call('ZADD', due, closes, pseudonym)
