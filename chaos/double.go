@@ -220,9 +220,7 @@ func (d *database) forgetfulReplica(ctx context.Context) (func(context.Context) 
 	}
 	others := slices.DeleteFunc(slices.Clone(d.Servers), func(s *localredis.Server) bool { return s == primary })
 	behind, acknowledged := others[0], others[1]
-	if err := behind.Suspend(); err != nil {
-		return nil, err
-	}
+	behind.Kill() // a stopped one would find in its sockets what it has missed
 	return func(ctx context.Context) error {
 		for _, s := range []*localredis.Server{primary, acknowledged} {
 			s.Kill()
@@ -230,7 +228,7 @@ func (d *database) forgetfulReplica(ctx context.Context) (func(context.Context) 
 				return err
 			}
 		}
-		if err := behind.Resume(); err != nil {
+		if err := behind.Restart(); err != nil {
 			return err
 		}
 		err := await(ctx, "the replica that is behind to be promoted", func(ctx context.Context) error {
