@@ -45,6 +45,17 @@ func parseMessage(m redis.XMessage) (stored, error) {
 	return parseStored(digits, field)
 }
 
+func parsePage(messages []redis.XMessage) ([]stored, error) {
+	page := make([]stored, len(messages))
+	for i, m := range messages {
+		var err error
+		if page[i], err = parseMessage(m); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
 func parseStored(seq string, field func(string) string) (stored, error) {
 	n, err := strconv.ParseUint(seq, 10, 53)
 	if err != nil || len(field("c")) != len(auction.Hash{}) {

@@ -115,19 +115,21 @@ func (s *Store) page(ctx context.Context, log auction.LogID, from uint64, limit 
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	key := s.keys(log).log
-	var messages []redis.XMessage
+	var page []stored
+	var parsing error
 	err := s.client.read(bounded, key, func(c redis.Cmdable) (news bool, err error) {
-		messages, err = c.XRangeN(bounded, key, entryID(from), "+", int64(limit)).Result()
-		return len(messages) > 0 && from+uint64(len(messages)) > s.views.get(log).chain().Size()+1, err
+		messages, err := c.XRangeN(bounded, key, entryID(from), "+", int64(limit)).Result()
+		if err != nil {
+			return false, err
+		}
+		page, parsing = parsePage(messages)
+		return !s.views.get(log).has(from, limit, page), nil
 	})
 	if err != nil {
 		return nil, s.failed(ctx, "read log", err)
 	}
-	page := make([]stored, len(messages))
-	for i, m := range messages {
-		if page[i], err = parseMessage(m); err != nil {
-			return nil, fmt.Errorf("read log: %w", err)
-		}
+	if parsing != nil {
+		return nil, fmt.Errorf("read log: %w", parsing)
 	}
 	return page, nil
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -252,6 +253,53 @@ func (l *load) check() {
 			if e.Seq != uint64(j+2) || e.Leaf() != log[j+1].Leaf() {
 				l.t.Fatalf("bid %d has a receipt for an entry that is not in the log", j)
 			}
+		}
+	}
+}
+
+// A primary that stands alone, as one that was away while another took its
+// place, cannot say that a history has changed.
+func TestPrimaryAloneDoesNotChangeHistory(t *testing.T) {
+	t.Parallel()
+	d := storetest.Start(t, localredis.Sentinel)
+	clock := auctiontest.NewClock()
+	registry := prometheus.NewRegistry()
+	backend := openWith(t, d.URL, clock.Now, slog.New(slog.DiscardHandler), registry)
+	s := auctiontest.NewScene(t, t.Name(), backend, clock)
+	id := s.Listed("seller", s.Terms())
+	s.Accept(s.Bid(id, "bidder", 1000))
+	if _, err := backend.Auction(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+
+	first := primary(t, d, id)
+	replicas := slices.DeleteFunc(slices.Clone(d.Servers), func(r *localredis.Server) bool { return r == first })
+	for _, r := range replicas {
+		if err := r.Suspend(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client(t, "redis://"+first.Addr()).XDel(t.Context(), "sigilo:{"+string(id)+"}:log", "2-0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backend.Auction(t.Context(), id); auction.CodeOf(err) != auction.CodeUnavailable {
+		t.Errorf("less than was known, without a replica: %v", err)
+	}
+	if n := value(t, registry, "sigilo_history_changed_total"); n != 0 {
+		t.Errorf("the alarm was raised %v times by a primary alone", n)
+	}
+	for _, r := range replicas {
+		if err := r.Resume(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for { // with a replica's word it has changed
+		_, err := backend.Auction(t.Context(), id)
+		if auction.CodeOf(err) == auction.CodeHistoryChanged {
+			return
+		}
+		if !auction.CodeOf(err).Temporary() {
+			t.Fatalf("less than was known: %v", err)
 		}
 	}
 }

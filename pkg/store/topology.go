@@ -211,7 +211,8 @@ func acknowledged(cmd *redis.Cmd) error {
 var errNoReplica = errors.New("no replica has it yet")
 
 // read runs commands that read keys of one slot, on one connection. If they show
-// news, and this needs a replica, read returns once what they saw is durable.
+// news, which is anything but what this process had seen, and this needs a
+// replica, read returns once what they saw is durable.
 func (t *topology) read(ctx context.Context, key string, f func(redis.Cmdable) (news bool, err error)) error {
 	if !t.replicated {
 		_, err := f(t.UniversalClient)

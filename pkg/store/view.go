@@ -43,6 +43,23 @@ func (v *view) chain() *auction.Chain {
 	return &v.state.Load().Chain
 }
 
+// has reports whether a page, at most limit entries from the given number on,
+// shows what is known and nothing else. Less is something else too: a primary
+// that was away shows the past, until it knows that another one took its place.
+func (v *view) has(from uint64, limit int, page []stored) bool {
+	known := v.chain().Leaves()
+	end := from - 1 + uint64(len(page))
+	if len(page) == 0 || end > uint64(len(known)) || len(page) < limit && end < uint64(len(known)) {
+		return false
+	}
+	for i, e := range page {
+		if e.Leaf() != known[from-1+uint64(i)] {
+			return false
+		}
+	}
+	return true
+}
+
 // views are the views of a process: the most recently used ones.
 type views struct {
 	mu    sync.Mutex
