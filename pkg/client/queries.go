@@ -53,11 +53,14 @@ func (c *Client) Item(ctx context.Context, id auction.ID) (Shown, error) {
 	return Shown{Item: a.Item, Terms: terms, Head: head, Note: a.Head}, nil
 }
 
-// shows reports whether an item is under the terms. The end may have moved, and
-// moves one way.
+// shows reports whether an item is under the terms. A soft end may have moved.
 func shows(i wire.Item, t auction.Terms, hash auction.Hash) bool {
+	latest := t.Closes
+	if t.Soft != nil {
+		latest = t.Soft.Latest
+	}
 	return i.TermsHash == hash && i.Title == t.Title && i.Currency == t.Currency && i.Minimum == t.Minimum &&
-		i.Increment == t.Increment && i.Closes >= t.Closes && i.TieWindow == t.TieWindow
+		i.Increment == t.Increment && t.Closes <= i.Closes && i.Closes <= latest && i.TieWindow == t.TieWindow
 }
 
 // Items lists all auctions, MyItems those that one listed, MyBids those that
