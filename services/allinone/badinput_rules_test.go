@@ -176,6 +176,12 @@ func ruleRows() []row {
 		{name: "rules/own item", code: auction.CodeOwnAuction, judged: true, send: func(w *world) reply {
 			return w.command(w.sofia, w.bid(w.sofia, w.open, 1700), w.now())
 		}},
+		{name: "rules/withdrawn by another", code: auction.CodeNotYourAuction, judged: true, send: func(w *world) reply {
+			return w.command(w.bruno, w.withdrawal(w.bruno, w.second), w.now())
+		}},
+		{name: "rules/withdrawn after a bid", code: auction.CodeHasBids, judged: true, send: func(w *world) reply {
+			return w.command(w.sofia, w.withdrawal(w.sofia, w.open), w.now())
+		}},
 		{name: "rules/closed", code: auction.CodeAuctionEnded, judged: true, send: func(w *world) reply {
 			return w.command(w.olga, w.bid(w.olga, w.sold, 1700), w.now())
 		}},
@@ -199,6 +205,10 @@ func ruleRows() []row {
 			}), w.now())
 		}},
 	}
+}
+
+func (w *world) withdrawal(who *person, id auction.ID) string {
+	return w.payload(who, wire.Command{Kind: auction.KindWithdraw, Auction: id, Head: w.item(id).Item.Head})
 }
 
 // bidAs is a bid in the second auction under a given pseudonym.

@@ -202,7 +202,7 @@ func (w *world) payload(by *person, c wire.Command) string {
 	if c.Pseudonym == "" {
 		c.Pseudonym = auction.Pseudonym(uuid.NewString())
 	}
-	if c.Kind.Stamped() {
+	if c.Kind == auction.KindList || c.Kind == auction.KindBid {
 		key, err := hpke.DHKEM(ecdh.P256()).GenerateKey()
 		if err != nil {
 			w.t.Fatal(err)
