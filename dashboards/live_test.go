@@ -39,6 +39,7 @@ func TestEveryExpression(t *testing.T) {
 		"an auction ended without bids": `sum(sigilo_closes_total{outcome="unsold"}) > 0`,
 		"both sides disclosed":          `sum(sigilo_commands_total{kind="disclose",result="accepted"}) > 1`,
 		"all was scraped for a while":   `min(count_over_time(up[5m])) > 15`,
+		"so were the closes":            `count_over_time((sum(sigilo_close_lag_seconds_count) > 1)[1m:1s]) > 3`,
 	} {
 		until(t, what, func() bool { return t.Failed() || p.value(t, expr) > 0 })
 	}
