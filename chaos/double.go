@@ -29,8 +29,6 @@ const (
 	lostBids = 6 // that do not
 
 	doubleLife = 5 * time.Minute // of the lot: nothing closes while it is looked at
-	// tellTimeout bounds how long somebody may be in the dark.
-	tellTimeout = time.Minute
 )
 
 // double lists a lot, takes the receipts of some bids away by two faults at
