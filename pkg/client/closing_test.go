@@ -331,7 +331,23 @@ func TestDiscloseAgain(t *testing.T) {
 // free for what does.
 func TestReject(t *testing.T) {
 	l := newLiar(t)
-	seller, winner := enrol(t), enrolAt(t, l)
+	seller := enrol(t)
+	key := must(identity.LoadKey(filepath.Join(seller.dir, "key.pem")))(t)
+	l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
+		if inbox, ok := m.(*wire.InboxAnswer); ok {
+			for i := range inbox.Messages {
+				if inbox.Messages[i].Message == auction.MessageClosed {
+					continue
+				}
+				cmd := must(wire.ParseCommand([]byte(inbox.Messages[i].JWS)))(t)
+				inbox.Messages[i].Sealed = auction.Blob("junk that the seller signed")
+				cmd.Sealed = sha256.Sum256(inbox.Messages[i].Sealed)
+				inbox.Messages[i].JWS = string(must(wire.Sign(key, cmd.Thumbprint, cmd.Command, nil))(t))
+			}
+		}
+		return pass(m)
+	}
+	winner := enrolAt(t, l)
 	id := seller.list(t)
 	must(winner.Bid(within(t), id, 1500))(t)
 	f := must(winner.Follow(within(t), auction.LogID(id)))(t)
@@ -342,18 +358,6 @@ func TestReject(t *testing.T) {
 	check(t, seller.Disclose(within(t), id, nil))
 	check(t, winner.Disclose(within(t), id, nil))
 
-	key := must(identity.LoadKey(filepath.Join(seller.dir, "key.pem")))(t)
-	l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
-		if inbox, ok := m.(*wire.InboxAnswer); ok {
-			for i := range inbox.Messages {
-				cmd := must(wire.ParseCommand([]byte(inbox.Messages[i].JWS)))(t)
-				inbox.Messages[i].Sealed = auction.Blob("junk that the seller signed")
-				cmd.Sealed = sha256.Sum256(inbox.Messages[i].Sealed)
-				inbox.Messages[i].JWS = string(must(wire.Sign(key, cmd.Thumbprint, cmd.Command, nil))(t))
-			}
-		}
-		return pass(m)
-	}
 	m := only(t, winner.Client)
 	_, err := winner.Opened(within(t), m)
 	var why *client.Junk

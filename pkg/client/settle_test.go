@@ -129,7 +129,7 @@ func TestItemsAreThoseOfTheHouseLog(t *testing.T) {
 			return func(a *wire.ItemsAnswer) {
 				made := a.Items[0]
 				made.Auction = "00000000-0000-4000-8000-000000000001"
-				a.Items = append([]wire.Item{made}, a.Items...) // the last one is where the next page begins
+				a.Items, a.More = []wire.Item{made}, false
 			}
 		}, "", auction.CodeWrongTerms},
 	} {
