@@ -39,6 +39,7 @@ func TestHistoryThatChanges(t *testing.T) {
 				if batch, err := q.Next(t.Context()); auction.CodeOf(err) != auction.CodeHistoryChanged {
 					t.Errorf("got %d messages, %v", len(batch), err)
 				}
+				synctest.Wait() // for the hub, which tells first and counts then
 				expectMetrics(t, reg, 0, 3-int(tt.after), 0)
 				again := broadcast.NewQueue(100, 10_000)
 				defer follow(t, hub, 0, again)()
