@@ -73,7 +73,11 @@ smooth() {
   local wait
   echo "$1"
   wait=$(number "$1" longest_wait)
-  (($(number "$1" troubles) == 0 && ${wait%.*} < 5)) || die "it was not smooth"
+  (($(number "$1" troubles) == 0)) || die "somebody was told of trouble"
+  if ((${wait%.*} >= 5)); then
+    say "TOO SLOW: somebody waited $wait s"
+    exit 75
+  fi
 }
 
 # replicas LEAST MOST lets the autoscaler have so many, and waits for them.

@@ -8,6 +8,7 @@
 # images must be in the cluster. BUILD=no takes the images as they are there.
 # STEPS="faults uninstall" runs these alone, on what KEEP=yes left in place.
 # A cluster of a folder is brought down at the end if it was not up before.
+# The status is 75 if all was right, but somebody waited longer than is good.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +20,7 @@ steps=${STEPS-install security outside rollout upgrade faults scale uninstall}
 work=$(mktemp -d)
 tools= # of LOCAL_CLUSTER
 ours=no # whether the cluster was brought up here
+prepared=no # whether there is a cluster that is for this
 
 say() { printf 'cluster-test %4d s  %s\n' "$SECONDS" "$*"; }
 die() { say "FAILED: $*"; exit 1; }
@@ -29,7 +31,7 @@ finish() {
   local status=$?
   trap - EXIT
   set +e
-  if ((status != 0)); then
+  if ((status != 0)) && [[ $prepared == yes ]]; then
     k get pods -o wide
     k get events --sort-by=.lastTimestamp | tail -n 30
     local pod
@@ -40,7 +42,9 @@ finish() {
   fi
   jobs -p | xargs -r kill 2>/dev/null
   if [[ ${KEEP-} != yes ]]; then
-    kubectl delete namespace "$namespace" --ignore-not-found --timeout=120s >/dev/null
+    if [[ $prepared == yes ]]; then
+      kubectl delete namespace "$namespace" --ignore-not-found --timeout=120s >/dev/null
+    fi
     if [[ $ours == yes ]]; then "$tools/down"; fi
   fi
   rm -rf "$work"
@@ -53,7 +57,9 @@ prepare() {
   if [[ -n ${LOCAL_CLUSTER-} ]]; then
     tools=$(cd "$LOCAL_CLUSTER" && pwd)
     kubectl --kubeconfig /var/lib/cluster/kubeconfig --request-timeout=10s get --raw /readyz >/dev/null 2>&1 || ours=yes
-    eval "$("$tools/up" | tee >(cat >&2) | tail -n 1)"
+    local exported
+    exported=$("$tools/up" | tee >(cat >&2) | tail -n 1) # apart from eval, which would hide that it failed
+    eval "$exported"
     docker() { "$tools/docker" "$@"; }
     load() { "$tools/docker" save --output "$work/image.tar" "$1" && "$tools/load-image" "$work/image.tar"; }
     [[ ${BUILD-} == no ]] && return
@@ -145,6 +151,7 @@ trap 'exit 130' INT TERM
 source scripts/cluster-steps.sh
 
 prepare
+prepared=yes
 helm=$(scripts/helm.sh)
 images
 for step in $steps; do
