@@ -64,6 +64,13 @@ func audit(r *record) findings {
 	stands := make(map[auction.Pseudonym]auction.ID) // every command of the logs
 	digests := make(map[auction.Hash]bool)
 	for _, l := range r.auctions {
+		if len(l.entries) == 0 { // and with it all that was promised of it
+			f.add(gap, "auction %s has no log", l.id)
+			for _, p := range r.people {
+				f.kept(p, l, stands)
+			}
+			continue
+		}
 		f.chain(l)
 		f.unique(l, stands, digests)
 		if state, err := auction.Replay(policies, l.entries); err != nil {

@@ -24,6 +24,10 @@ func plantDamage(t *testing.T, sound *record) {
 			l, seq := promised(t, r)
 			l.entries = l.entries[:seq-1]
 		}, lost},
+		{"an auction is gone", func(t *testing.T, r *record) {
+			l, _ := promised(t, r)
+			l.entries = nil
+		}, lost},
 		{"a bid is another than its receipt says", func(t *testing.T, r *record) {
 			l, seq := promised(t, r)
 			l.entries[seq-1].Commitment[0] ^= 1

@@ -6,6 +6,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+
+	// What the programs are built from, so that no result is taken from a cache
+	// when that has changed.
+	_ "github.com/sigilo/sigilo/services/ca"
+	_ "github.com/sigilo/sigilo/services/dms"
+	_ "github.com/sigilo/sigilo/services/tsa"
 )
 
 var programsDir string // where the programs are; set by TestMain
