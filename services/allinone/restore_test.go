@@ -47,8 +47,19 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	rival := enrol(t, ctx, h, "rui", "participant", h.Ready.DMS, client.Options{})
+	bidding, enough := context.WithCancel(ctx)
+	bids := make(chan error)
+	go func() { bids <- outbidOneself(ctx, bidding, rival, id) }()
 	saved := t.TempDir()
 	backUp(t, ctx, old, saved)
+	enough()
+	if err := <-bids; err != nil {
+		t.Fatalf("bid during the backup: %v", err)
+	}
+	if _, err := rival.Bid(ctx, id, 50_000); err != nil { // after the backup: it will be lost
+		t.Fatal(err)
+	}
 	stop()
 	if err := os.RemoveAll(old); err != nil {
 		t.Fatal(err)
@@ -57,7 +68,7 @@ func TestRestore(t *testing.T) {
 	h, stop = houseOn(t, ctx, saved)
 	defer stop()
 	seller, bidder = moved(t, seller, h), moved(t, bidder, h)
-	after, err := bidder.Bid(ctx, id, 1600) // with the old certificate: the CA gave it a token
+	after, err := bidder.Bid(ctx, id, 40_000) // with the old certificate: the CA gave it a token
 	if err != nil {
 		t.Fatalf("bid after the restore: %v", err)
 	}
@@ -81,9 +92,27 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	verdict, err := evidence.Verify(bundle, &trust)
-	if err != nil || verdict.Outcome != auction.Sold || verdict.Amount != 1600 || verdict.Bids != 2 || verdict.Receipts != 2 {
+	if err != nil || verdict.Outcome != auction.Sold || verdict.Amount != 40_000 || verdict.Receipts != 2 {
 		t.Errorf("the evidence: %+v, %v", verdict, err)
 	}
+
+	bundle, err = moved(t, rival, h).Evidence(ctx, id, evidence.Party)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = evidence.Verify(bundle, &trust); auction.CodeOf(err) != auction.CodeHistoryChanged {
+		t.Errorf("the evidence with the receipt of a bid that is gone: %v", err)
+	}
+}
+
+// outbidOneself raises the own bid by as little as may be until enough is done.
+func outbidOneself(ctx, enough context.Context, c *client.Client, id auction.ID) error {
+	for amount := auction.Amount(1501); enough.Err() == nil; amount++ {
+		if _, err := c.Bid(ctx, id, amount); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // houseOn starts a house on what is in dir: its Redis, keys and registry.
