@@ -235,9 +235,11 @@ func (c curve) efficiency(p Point) float64 {
 	return p.BidsPerSecond / float64(p.Replicas) / (first.BidsPerSecond / float64(first.Replicas))
 }
 
-// ScaleResult sums the runs up as the other benchmarks do.
+// ScaleResult sums the runs up as the other benchmarks do. It does not know how
+// busy others kept the machine before them.
 func ScaleResult(points []Point) Result {
 	result := newResult("scale")
+	result.Machine.LoadAverage = -1
 	void := 0
 	for _, p := range points {
 		if p.Void != "" {
