@@ -52,7 +52,7 @@ fuzz: ## Fuzz every parser for a minute each.
 
 .PHONY: images
 images: ## Build the images of all programs with docker.
-	for service in ca tsa dms sigilo; do docker build --build-arg SERVICE=$$service --tag sigilo-$$service:$(VERSION) . || exit 1; done
+	for service in ca tsa dms sigilo; do docker build --build-arg SERVICE=$$service --build-arg VERSION=$(VERSION) --tag sigilo-$$service:$(VERSION) . || exit 1; done
 
 .PHONY: manifests
 manifests: ## Render k8s/base from the chart, and copy the dashboards into it.
@@ -61,7 +61,7 @@ manifests: ## Render k8s/base from the chart, and copy the dashboards into it.
 .PHONY: chart-test
 chart-test: ## Test the chart with Helm, which is built if it is not there.
 	scripts/manifests.sh check
-	HELM=$$(scripts/helm.sh) go test -tags chart ./charts/
+	HELM=$$(scripts/helm.sh) go test -count=1 -tags chart ./charts/
 
 .PHONY: cluster-test
 cluster-test: ## Install the chart on a real cluster, and break things while people bid.
