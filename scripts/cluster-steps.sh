@@ -175,3 +175,51 @@ uninstall() {
   (($(k get pvc --no-headers | wc -l) == 2)) || die "an uninstall removed a volume"
   say "keys and volumes are still there, as the notes say"
 }
+
+# outside_redis starts three servers under Sentinels, apart from the release.
+outside_redis() {
+  local password n
+  password=$(openssl rand -hex 16)
+  mkdir -p "$work/outside"
+  for n in 0 1 2; do
+    printf '%s\n' "dir /data" "appendonly yes" 'save ""' "maxmemory 200mb" "maxmemory-policy noeviction" \
+      "min-replicas-to-write 1" "requirepass $password" "masterauth $password" \
+      "replica-announce-ip outside-$n.outside" >"$work/outside/outside-$n.conf"
+    ((n == 0)) || echo "replicaof outside-0.outside 6379" >>"$work/outside/outside-$n.conf"
+  done
+  printf '%s\n' "dir /data" "port 26379" "protected-mode no" "sentinel resolve-hostnames yes" \
+    "sentinel announce-hostnames yes" "sentinel monitor house outside-0.outside 6379 2" \
+    "sentinel auth-pass house $password" "sentinel down-after-milliseconds house 3000" \
+    "sentinel failover-timeout house 10000" >"$work/outside/sentinel.conf"
+  k delete secret outside --ignore-not-found >/dev/null
+  k create secret generic outside --from-file="$work/outside" --from-literal="password=$password" >/dev/null
+  k apply -f k8s/experiments/sentinel.yaml >/dev/null
+  k rollout status statefulset/outside --timeout=180s >/dev/null
+}
+
+# primary prints the server that two Sentinels or more follow.
+primary() {
+  k exec outside-2 --container sentinel -- redis-cli -p 26379 sentinel get-master-addr-by-name house | head -n 1 | cut -d . -f 1
+}
+
+# sentinel holds auctions in a second release, over a Redis that is not of it,
+# and kills the primary while people bid.
+sentinel() {
+  local release=$release-sentinel hosts before found
+  outside_redis
+  hosts='outside-0.outside:26379\,outside-1.outside:26379\,outside-2.outside:26379'
+  "$helm" install "$release" charts/sigilo --namespace "$namespace" --wait --timeout 6m \
+    --set-string "redis.url=redis+sentinel://:\$(REDIS_PASSWORD)@$hosts/house" \
+    --set redis.existingSecret=outside --set 'redis.ports={6379}' >/dev/null
+  bidders trial-sentinel 60s
+  before=$(primary)
+  say "kill $before, the primary, and its Sentinel"
+  k delete "pod/$before" --grace-period=1 --wait=false >/dev/null
+  found=$(result trial-sentinel 300)
+  echo "$found"
+  [[ $(primary) != "$before" ]] || die "no other server became primary"
+  (($(number "$found" accepted) > 50)) || die "too little was bid"
+  k rollout status statefulset/outside --timeout=180s >/dev/null
+  say "$(primary) is the primary now, and no bid with a receipt was lost"
+  "$helm" uninstall "$release" --namespace "$namespace" --wait --timeout 3m >/dev/null
+}

@@ -16,7 +16,7 @@ namespace=sigilo-test
 release=sigilo
 version=$(sed -n 's/^appVersion: //p' charts/sigilo/Chart.yaml)
 services=(ca tsa dms sigilo)
-steps=${STEPS-install security outside rollout upgrade faults scale uninstall}
+steps=${STEPS-install security outside rollout upgrade faults scale uninstall sentinel}
 work=$(mktemp -d)
 tools= # of LOCAL_CLUSTER
 ours=no # whether the cluster was brought up here
@@ -66,7 +66,7 @@ prepare() {
     docker image inspect golang:1.26 >/dev/null 2>&1 || "$tools/base-image" go golang:1.26 >/dev/null
     docker image inspect gcr.io/distroless/static-debian12:nonroot >/dev/null 2>&1 ||
       "$tools/base-image" static gcr.io/distroless/static-debian12:nonroot >/dev/null
-    "$tools/load-image" --files redis:7 "$(command -v redis-server)" "$(command -v redis-cli)" >/dev/null
+    "$tools/load-image" --files redis:7 "$(command -v redis-server)" "$(command -v redis-cli)" "$(command -v cp)" >/dev/null
     return
   fi
   local context
