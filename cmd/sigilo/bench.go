@@ -20,8 +20,10 @@ type benchCmd struct {
 	Fanout    benchFanoutCmd    `cmd:"" help:"Measure what an event costs the DMS for each of many spectators."`
 	Handshake benchHandshakeCmd `cmd:"" help:"Measure what setting up a session costs, in each mode."`
 	Scale     benchScaleCmd     `cmd:"" help:"Measure how the bids a second grow with the replicas."`
-	TSA       benchTSACmd       `cmd:"" name:"tsa" help:"Measure what a stamp costs a time authority."`
+	TSA       benchTSACmd       `cmd:"" name:"tsa" help:"Measure what a stamp costs a time authority, beside sigstore's."`
+	CA        benchCACmd        `cmd:"" name:"ca" help:"Measure what a certificate costs a CA, beside step-ca."`
 	TSAServer benchTSAServerCmd `cmd:"" name:"tsa-server" hidden:"" help:"The time authority of bench tsa, in a process of its own."`
+	CAServer  benchCAServerCmd  `cmd:"" name:"ca-server" hidden:"" help:"The CA of bench ca, in a process of its own."`
 	DMS       benchDMSCmd       `cmd:"" name:"dms" hidden:"" help:"The replica of the other benchmarks, in a process of its own."`
 }
 
