@@ -111,6 +111,10 @@ func entries(ctx context.Context, s *store.Store, log auction.LogID) ([]auction.
 // An auditor commits nothing, so it needs neither the time nor a key.
 type noSigner struct{}
 
-func (noSigner) SignReceipts([]auction.Receipt) error { return errors.New("an auditor signs nothing") }
+func (noSigner) SignReceipts([]auction.Receipt) error { return errSignsNothing }
+
+func (noSigner) SignNotice([]byte) (auction.Blob, error) { return nil, errSignsNothing }
+
+var errSignsNothing = errors.New("an auditor signs nothing")
 
 func noClock() (auction.Time, error) { return 0, errors.New("an auditor needs no time") }

@@ -19,30 +19,42 @@ import (
 
 // dmsCmd is what the operator of a house's DMS does: sigilo dms NAME.
 type dmsCmd struct {
+	Extend         dmsExtendCmd         `cmd:"" help:"Let an open auction end later."`
+	Cancel         dmsCancelCmd         `cmd:"" help:"End an open auction without a sale."`
 	Contradictions dmsContradictionsCmd `cmd:"" help:"Save the proofs that a time authority contradicted itself."`
 }
 
-type dmsContradictionsCmd struct {
+// dmsFlags say which DMS, and show that the operator asks.
+type dmsFlags struct {
 	House         string `help:"Ready file of a house that is up: it has the DMS's URL and the operator's token." type:"path" placeholder:"FILE"`
-	DMS           string `name:"dms" help:"Base URL of a replica." placeholder:"URL"`
+	DMS           string `name:"dms" help:"Base URL of a replica, such as https://dms.example.org." placeholder:"URL"`
 	OperatorToken string `name:"operator-token" help:"File with the operator's token." type:"path" placeholder:"FILE"`
-	Out           string `short:"o" required:"" type:"path" placeholder:"DIR" help:"Directory for the proofs, a file each."`
+}
+
+// Validate demands one of the two ways.
+func (f *dmsFlags) Validate() error {
+	byHand := f.DMS != "" && f.OperatorToken != ""
+	if (f.House != "") == byHand || !byHand && (f.DMS != "" || f.OperatorToken != "") {
+		return errors.New("either --house, or --dms and --operator-token are needed")
+	}
+	return nil
+}
+
+func (f *dmsFlags) open(a *app) (*operator, error) {
+	first := func(r client.ReadyFile) string { return strings.Join(r.DMS[:min(1, len(r.DMS))], "") }
+	return openOperator(a, "DMS", f.House, f.DMS, f.OperatorToken, first)
+}
+
+type dmsContradictionsCmd struct {
+	dmsFlags
+	Out string `short:"o" required:"" type:"path" placeholder:"DIR" help:"Directory for the proofs, a file each."`
 }
 
 func (dmsContradictionsCmd) Help() string {
 	return `sigilo verify checks such a file, anywhere. It shows the permanent identifiers of the two
 who signed what was stamped, and of nobody else.
 
-Example: sigilo dms contradictions --dms https://dms.example --operator-token operator.token -o proofs`
-}
-
-// Validate demands one of the two ways.
-func (c *dmsContradictionsCmd) Validate() error {
-	byHand := c.DMS != "" && c.OperatorToken != ""
-	if (c.House != "") == byHand || !byHand && (c.DMS != "" || c.OperatorToken != "") {
-		return errors.New("either --house, or --dms and --operator-token are needed")
-	}
-	return nil
+Example: sigilo dms contradictions --dms https://dms.example.org --operator-token operator.token -o proofs`
 }
 
 // maxProofs is above what a house keeps, in bytes: a few proofs of each authority.
@@ -50,8 +62,7 @@ const maxProofs = 64 << 20
 
 // Run saves all proofs that are not in the directory yet.
 func (c *dmsContradictionsCmd) Run(ctx context.Context, a *app) error {
-	first := func(r client.ReadyFile) string { return strings.Join(r.DMS[:min(1, len(r.DMS))], "") }
-	o, err := openOperator(a, "DMS", c.House, c.DMS, c.OperatorToken, first)
+	o, err := c.open(a)
 	if err != nil {
 		return err
 	}

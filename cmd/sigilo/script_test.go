@@ -45,7 +45,7 @@ func TestHouse(t *testing.T) {
 	cmds := commands()
 	maps.Copy(cmds, map[string]func(*testscript.TestScript, bool, []string){
 		"advance": advance, "invite": invite, "approve": approve, "stop-replica": stopReplica, "other-house": otherHouse,
-		"unanswer": unanswer,
+		"unanswer": unanswer, "moment": moment,
 	})
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/house", Cmds: cmds, RequireExplicitExec: true, RequireUniqueNames: true,
@@ -149,6 +149,17 @@ func advance(ts *testscript.TestScript, neg bool, args []string) {
 	h := ts.Value(houseKey{}).(*house)
 	h.ahead += d
 	ts.Check(h.SetTime(context.Background(), auction.TimeOf(time.Now().Add(h.ahead))))
+}
+
+// moment NAME DURATION: sets a variable to a time that is so far ahead in the house.
+func moment(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: moment NAME DURATION")
+	}
+	d, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	ahead := ts.Value(houseKey{}).(*house).ahead
+	ts.Setenv(args[0], time.Now().Add(ahead+d).UTC().Format(time.RFC3339))
 }
 
 // invite NAME USERNAME ROLE: sets a variable to an invite.

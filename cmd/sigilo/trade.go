@@ -132,11 +132,19 @@ func parseWhen(flag, text string) (func(now auction.Time) auction.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil {
 		return func(now auction.Time) auction.Time { return now.Add(d) }, nil
 	}
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := parseTime(flag, text)
 	if err != nil {
 		return nil, usage("%s is a time such as 2026-10-05T18:00:00Z, or from now such as 2h30m", flag)
 	}
-	return func(auction.Time) auction.Time { return auction.TimeOf(t) }, nil
+	return func(auction.Time) auction.Time { return t }, nil
+}
+
+func parseTime(name, text string) (auction.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, usage("%s is a time such as 2026-10-05T18:00:00Z", name)
+	}
+	return auction.TimeOf(t), nil
 }
 
 // amount reads an amount that a person typed.

@@ -89,7 +89,11 @@ func eventLine(e auction.Event, terms auction.Terms) string {
 		}
 		return line
 	case auction.AuctionExtended:
-		return line + "moved   " + short(e.Auction) + "  the end is " + clock(e.Ends.Std()) + ", by a late bid"
+		line += "moved   " + short(e.Auction) + "  the end is " + clock(e.Ends.Std())
+		if e.Cause == auction.CauseOperator {
+			return line + ", by the operator of the house"
+		}
+		return line + ", by a late bid"
 	case auction.AuctionClosed:
 		line += "closed  " + short(e.Auction) + "  "
 		switch {
@@ -97,6 +101,8 @@ func eventLine(e auction.Event, terms auction.Terms) string {
 			return line + "sold to " + short(e.Winner) + " for " + money(e.Amount, terms.Currency)
 		case e.Outcome == auction.Withdrawn:
 			return line + "withdrawn by the seller"
+		case e.Outcome == auction.Cancelled:
+			return line + "cancelled by the operator of the house"
 		case e.Reserve != nil:
 			return line + "not sold; the reserve was " + money(e.Reserve.Amount, terms.Currency)
 		}

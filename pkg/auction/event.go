@@ -21,7 +21,8 @@ const (
 
 // Causes of an extension.
 const (
-	CauseBid = "bid" // soft close: the bid before this entry, whose commitment it repeats
+	CauseOperator = "operator" // of the house, signed
+	CauseBid      = "bid"      // soft close: the bid before this entry, whose commitment it repeats
 )
 
 // Outcomes of a closed auction.
@@ -29,7 +30,10 @@ const (
 	Sold      = "sold"
 	Unsold    = "unsold"    // no bid, or none that met the reserve
 	Withdrawn = "withdrawn" // by the seller, before the first bid
+	Cancelled = "cancelled" // by the operator of the house, signed
 )
+
+const signatureSize = 64 // of Ed25519, in bytes
 
 // MaxEvent bounds an encoded event in bytes.
 const MaxEvent = 48 << 10
@@ -55,6 +59,7 @@ type Event struct {
 	Ends      Time      `json:"ends,omitempty"`      // auction_extended: the end from now on, in microseconds
 	Cause     string    `json:"cause,omitempty"`     // auction_extended
 	Reserve   *Opening  `json:"reserve,omitempty"`   // auction_closed when sold or unsold: opens the reserve of the terms
+	Signature Blob      `json:"signature,omitempty"` // of what the operator did, by the log key: see [Event.Notice]
 }
 
 // Head names a prefix of a log: its size in entries and its Merkle root (RFC
@@ -109,12 +114,22 @@ func (e Event) form() (ok bool, want Event) {
 		ok = ok && isUUIDv4(string(e.Pseudonym)) && e.Amount.Valid()
 	case AuctionExtended:
 		want.Ends, want.Cause = e.Ends, e.Cause
-		ok = ok && validTime(e.Ends) && e.Cause == CauseBid
+		ok = ok && validTime(e.Ends)
+		if e.Cause == CauseOperator {
+			want.Signature = e.Signature
+			ok = ok && len(e.Signature) == signatureSize
+		} else {
+			ok = ok && e.Cause == CauseBid
+		}
 	case AuctionClosed:
 		want.Outcome = e.Outcome
 		if e.Outcome == Withdrawn {
 			want.Pseudonym = e.Pseudonym
 			return ok && isUUIDv4(string(e.Pseudonym)), want
+		}
+		if e.Outcome == Cancelled {
+			want.Signature = e.Signature
+			return ok && len(e.Signature) == signatureSize, want
 		}
 		want.Head, want.Stamps, want.Reserve = e.Head, e.Stamps, e.Reserve
 		ok = ok && e.Head != nil && len(e.Stamps) > 0 && len(e.Stamps) <= MaxAuthorities &&

@@ -56,6 +56,8 @@ var (
 	_ Reader  = (*Memory)(nil)
 	_ Feed    = (*Memory)(nil)
 	_ Mailbox = (*Memory)(nil)
+
+	_ Operator = (*Memory)(nil)
 )
 
 // NewMemory returns an empty house. random gives the salts of commitments.

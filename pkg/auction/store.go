@@ -173,10 +173,14 @@ type Receipt struct {
 	Signature Blob   `json:"signature"`
 }
 
-// A Signer signs receipts that are committed together: it fills in Index,
-// Batch, Path and Signature of each. It is safe for concurrent use.
+// A Signer signs with the house's log key. It is safe for concurrent use.
 type Signer interface {
+	// SignReceipts signs receipts that are committed together: it fills in Index,
+	// Batch, Path and Signature of each.
 	SignReceipts([]Receipt) error
+
+	// SignNotice signs an [Event.Notice].
+	SignNotice(notice []byte) (Blob, error)
 }
 
 const closeLabel = "sigilo/close/v1\x00"

@@ -31,7 +31,8 @@ type house struct {
 
 type unsigned struct{}
 
-func (unsigned) SignReceipts([]auction.Receipt) error { return nil }
+func (unsigned) SignReceipts([]auction.Receipt) error    { return nil }
+func (unsigned) SignNotice([]byte) (auction.Blob, error) { return nil, nil }
 
 // newHouse lists an item that closes a minute after opening.
 func newHouse(t *testing.T) *house {

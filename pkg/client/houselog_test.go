@@ -94,7 +94,7 @@ func TestItemOfOtherTerms(t *testing.T) {
 			a.Item.TermsHash = auction.TermsHash([]byte(a.Terms))
 		}},
 		{"another currency of the item", func(_ *testing.T, a *wire.ItemAnswer) { a.Item.Currency = "BHD" }},
-		{"another end", func(_ *testing.T, a *wire.ItemAnswer) { a.Item.Closes++ }},
+		{"an earlier end", func(_ *testing.T, a *wire.ItemAnswer) { a.Item.Closes-- }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

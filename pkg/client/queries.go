@@ -12,8 +12,8 @@ import (
 const maxItems = 200_000
 
 // Shown is an auction as the house shows it. The terms are those under which the
-// house log lists it, so they are the same each time; the head is signed. Bids
-// and status are what the house says: [Client.Follow] verifies them.
+// house log lists it, so they are the same each time; the head is signed. Bids,
+// status and end are what the house says: [Client.Follow] verifies them.
 type Shown struct {
 	Item  wire.Item
 	Terms auction.Terms
@@ -53,14 +53,11 @@ func (c *Client) Item(ctx context.Context, id auction.ID) (Shown, error) {
 	return Shown{Item: a.Item, Terms: terms, Head: head, Note: a.Head}, nil
 }
 
-// shows reports whether an item is under the terms. A soft end may have moved.
+// shows reports whether an item is under the terms. The end may have moved, by a
+// late bid or by the operator, and moves one way.
 func shows(i wire.Item, t auction.Terms, hash auction.Hash) bool {
-	latest := t.Closes
-	if t.Soft != nil {
-		latest = t.Soft.Latest
-	}
 	return i.TermsHash == hash && i.Title == t.Title && i.Currency == t.Currency && i.Minimum == t.Minimum &&
-		i.Increment == t.Increment && t.Closes <= i.Closes && i.Closes <= latest && i.TieWindow == t.TieWindow
+		i.Increment == t.Increment && i.Closes >= t.Closes && i.TieWindow == t.TieWindow
 }
 
 // Items lists all auctions, MyItems those that one listed, MyBids those that

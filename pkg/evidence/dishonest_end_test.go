@@ -148,3 +148,56 @@ func TestDishonestReserve(t *testing.T) {
 		c.run(t, h, reserveTerms(h))
 	}
 }
+
+// TestDishonestOperator holds that what an operator does is signed, and what no
+// operator may do does not verify.
+func TestDishonestOperator(t *testing.T) {
+	h := newHouse(t, houseOptions{})
+	stranger, _ := testLogKey(t, 2)
+	extend := func(l *log, signer *LogSigner, now, ends auction.Time) {
+		ev := auction.Event{
+			Kind: auction.AuctionExtended, Auction: l.id, Time: int64(now) / 1_000_000, Ends: ends, Cause: auction.CauseOperator,
+		}
+		ev.Signature = must(signer.SignNotice(ev.Notice()))(l.t)
+		l.commit(ev, auction.Private{Arrival: now, TS: now})
+	}
+	cancel := func(l *log, signer *LogSigner, now auction.Time) {
+		ev := auction.Event{Kind: auction.AuctionClosed, Auction: l.id, Time: int64(now) / 1_000_000, Outcome: auction.Cancelled}
+		ev.Signature = must(signer.SignNotice(ev.Notice()))(l.t)
+		l.commit(ev, auction.Private{Arrival: now, TS: now})
+	}
+	for _, c := range []dishonesty{
+		{"rightly", "", "", func(l *log) {
+			extend(l, l.signer, at(10), at(100))
+			l.bid(l.person(), 1000, at(90), at(90.1))
+			cancel(l, l.signer, at(99))
+		}},
+		{"an extension and a close", "", "", func(l *log) {
+			extend(l, l.signer, at(10), at(100))
+			l.bid(l.person(), 1000, at(90), at(90.1))
+			l.close(at(106), nil)
+		}},
+		{"an extension by a stranger", "bad_signature", "bad_signature", func(l *log) { extend(l, stranger, at(10), at(100)) }},
+		{"a cancellation by a stranger", "bad_signature", "bad_signature", func(l *log) { cancel(l, stranger, at(10)) }},
+		{"a signature of something else", "bad_signature", "bad_signature", func(l *log) {
+			l.change = func(ev *auction.Event, _ *auction.Private) { ev.Ends++ }
+			extend(l, l.signer, at(10), at(100))
+		}},
+		{"an end that had passed", "auction_ended", "auction_ended", func(l *log) { extend(l, l.signer, at(61), at(100)) }},
+		{"an extension backwards", "does not extend", "does not extend", func(l *log) { extend(l, l.signer, at(10), at(60)) }},
+		{"an extension again", "does not extend", "does not extend", func(l *log) {
+			extend(l, l.signer, at(10), at(100))
+			extend(l, l.signer, at(10), at(100))
+		}},
+		{"a bid after the cancellation", "out of its place", "out of its place", func(l *log) {
+			cancel(l, l.signer, at(10))
+			l.bid(l.person(), 1000, at(11), at(11.1))
+		}},
+		{"a close before the end that was moved", "auction_open", "auction_open", func(l *log) {
+			extend(l, l.signer, at(10), at(100))
+			l.close(at(66), nil)
+		}},
+	} {
+		c.run(t, h, testTerms(h))
+	}
+}

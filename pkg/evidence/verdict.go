@@ -24,6 +24,7 @@ type Verdict struct {
 	Recorded int          // arrived after it, judged at the close
 	Shown    int          // entries whose private part was checked
 	Receipts int
+	Orders   int // entries that the operator of the house caused
 
 	// Contradictions are stamps in the log that contradict others, at most 16, and
 	// one of each entry and authority. They do not change what the log proves, as
@@ -42,7 +43,8 @@ func (r *replay) verdict(trust *Trust) Verdict {
 		Kind: r.bundle.Kind, House: r.policy.House, Anchored: trust != nil, Roots: r.policy.Roots,
 		LogKey: r.policy.LogKey, Simulated: r.policy.Simulated,
 		Auction: s.ID, Title: s.Terms.Title, Currency: s.Terms.Currency, Head: s.Head(),
-		Bids: len(s.Bids), Recorded: len(s.Recorded), Shown: r.shown, Receipts: len(r.bundle.Receipts),
+		Bids: len(s.Bids), Recorded: len(s.Recorded), Shown: r.shown, Orders: r.orders,
+		Receipts:       len(r.bundle.Receipts),
 		Contradictions: r.found,
 	}
 	if s.Closed != nil {
@@ -106,6 +108,8 @@ func (v Verdict) outcome() string {
 	switch v.Outcome {
 	case auction.Sold:
 		return fmt.Sprintf("closed: sold to %s for %s %s (bids: %s)", v.Winner, v.Amount.Format(v.Currency), v.Currency, bids)
+	case auction.Cancelled:
+		return fmt.Sprintf("cancelled by the operator of the house (bids: %s)", bids)
 	case auction.Withdrawn:
 		return "withdrawn by the seller before the first bid"
 	case auction.Unsold:
@@ -142,6 +146,9 @@ func (v Verdict) Proves() []string {
 	case Party:
 		out = append(out, fmt.Sprintf("%d of the %d entries show their private part: each is a command that a certified participant signed and time authorities stamped.",
 			v.Shown, v.Head.Size))
+	}
+	if v.Orders > 0 {
+		out = append(out, fmt.Sprintf("The operator of the house extended or cancelled it by %d entries, which the house signed one by one.", v.Orders))
 	}
 	if v.Receipts > 0 {
 		out = append(out, fmt.Sprintf("Receipts that hold: %d. Each entry is where the house promised it.", v.Receipts))

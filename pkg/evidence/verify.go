@@ -75,6 +75,7 @@ type replay struct {
 	checker *accept.Checker
 	quorum  *tsp.Quorum
 	shown   int // entries whose private part was checked
+	orders  int // entries that the operator caused
 
 	last  auction.Entry // the one before, with its event
 	event auction.Event
@@ -140,6 +141,9 @@ func (r *replay) entry(before *auction.State, e auction.Entry, seen map[auction.
 		return err
 	}
 	r.last, r.event, r.moves = e, ev, 0
+	if ev.Signature != nil {
+		return r.notice(before, e, ev)
+	}
 	switch ev.Kind {
 	case auction.AuctionClosed:
 		if ev.Head != nil {

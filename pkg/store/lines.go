@@ -81,13 +81,13 @@ func (ls *lines) waiting() int {
 }
 
 // newLine starts the writers of a primary.
-func (s *Store) newLine(client *redis.Client, signer auction.Signer) *line {
+func (s *Store) newLine(client *redis.Client) *line {
 	ctx, cancel := context.WithCancel(s.ctx)
 	l := &line{queue: make(chan *call, maxQueue), stop: cancel, stopped: make(chan struct{})}
 	var running sync.WaitGroup
 	for i := range writers {
 		w := &writer{
-			client: client, replicated: s.client.replicated, queue: l.queue, clock: s.clock, signer: signer,
+			client: client, replicated: s.client.replicated, queue: l.queue, clock: s.clock, signer: s.signer,
 			moved: s.client.moved, gone: func() { s.lines.drop(client) },
 			metrics: s.metrics, busy: s.metrics.busy.WithLabelValues(strconv.Itoa(i + 1)), log: s.log, start: time.Now(),
 		}

@@ -71,7 +71,7 @@ func newMetrics(reg prometheus.Registerer, waiting func() int, memory func() flo
 	})
 	capacity.Set(maxQueue)
 	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, queue, capacity, full)
-	for _, outcome := range []string{auction.Sold, auction.Unsold, auction.Withdrawn} {
+	for _, outcome := range []string{auction.Sold, auction.Unsold, auction.Withdrawn, auction.Cancelled} {
 		m.closes.WithLabelValues(outcome) // seen from the start
 	}
 	return m

@@ -22,6 +22,9 @@ var placeSource string
 //go:embed scripts/withdraw.lua
 var withdrawSource string
 
+//go:embed scripts/order.lua
+var orderSource string
+
 //go:embed scripts/close.lua
 var closeSource string
 
@@ -51,13 +54,14 @@ var (
 	openScript     = newScript("open", openSource)
 	placeScript    = newScript("place", sharedSource+placeSource)
 	withdrawScript = newScript("withdraw", sharedSource+withdrawSource)
+	orderScript    = newScript("order", sharedSource+orderSource)
 	closeScript    = newScript("close", sharedSource+closeSource)
 	discloseScript = newScript("disclose", discloseSource)
 	noteScript     = newScript("note", sharedSource+noteSource)
 	rebuildScript  = newScript("rebuild", rebuildSource)
 
 	scripts = []*script{
-		listScript, openScript, placeScript, withdrawScript, closeScript, discloseScript, noteScript, rebuildScript,
+		listScript, openScript, placeScript, withdrawScript, orderScript, closeScript, discloseScript, noteScript, rebuildScript,
 	}
 )
 

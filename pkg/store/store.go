@@ -40,6 +40,7 @@ type Options struct {
 type Store struct {
 	house  string
 	clock  auction.Clock
+	signer auction.Signer
 	random io.Reader
 	log    *slog.Logger
 	client *topology
@@ -62,6 +63,8 @@ var (
 	_ auction.Reader  = (*Store)(nil)
 	_ auction.Feed    = (*Store)(nil)
 	_ auction.Mailbox = (*Store)(nil)
+
+	_ auction.Operator = (*Store)(nil)
 )
 
 // silence takes go-redis's own log away: it is one for the whole process, is not
@@ -93,12 +96,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	running, cancel := context.WithCancel(context.Background())
 	s := &Store{
-		house: o.House, clock: o.Clock, random: o.Random, log: o.Log, client: client,
+		house: o.House, clock: o.Clock, signer: o.Signer, random: o.Random, log: o.Log, client: client,
 		ctx: running, cancel: cancel,
 	}
 	s.metrics = newMetrics(o.Registerer, s.lines.waiting, s.memory.load)
 	s.stop = sync.OnceValue(s.shutDown)
-	s.lines.start = func(c *redis.Client) *line { return s.newLine(c, o.Signer) }
+	s.lines.start = s.newLine
 	s.feed.store, s.feed.pubsub = s, client.Subscribe(running)
 	s.running.Go(func() { s.feed.listen(running) })
 	s.running.Go(func() { s.feed.look(running) })

@@ -81,7 +81,7 @@ func (i *Item) check() bool {
 // outcomeOK reports whether s is an outcome where there is one to be, else absent.
 func outcomeOK(s string, closed bool) bool {
 	switch s {
-	case auction.Sold, auction.Unsold, auction.Withdrawn:
+	case auction.Sold, auction.Unsold, auction.Withdrawn, auction.Cancelled:
 		return closed
 	}
 	return s == "" && !closed

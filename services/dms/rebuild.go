@@ -43,7 +43,7 @@ func Rebuild(ctx context.Context, cfg RebuildConfig, out io.Writer) error {
 		return err
 	}
 	st, err := store.Open(ctx, store.Options{
-		URL: cfg.RedisURL, House: cfg.House, Clock: noTime, Signer: noReceipts{},
+		URL: cfg.RedisURL, House: cfg.House, Clock: noTime, Signer: noSigner{},
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -87,9 +87,11 @@ func Rebuild(ctx context.Context, cfg RebuildConfig, out io.Writer) error {
 // noTime is the clock of what judges nothing.
 func noTime() (auction.Time, error) { return 0, nil }
 
-// noReceipts is the signer of what commits nothing.
-type noReceipts struct{}
+// noSigner is the signer of what commits nothing.
+type noSigner struct{}
 
-func (noReceipts) SignReceipts([]auction.Receipt) error {
-	return errors.New("a rebuild gives no receipts")
-}
+func (noSigner) SignReceipts([]auction.Receipt) error { return errSignsNothing }
+
+func (noSigner) SignNotice([]byte) (auction.Blob, error) { return nil, errSignsNothing }
+
+var errSignsNothing = errors.New("a rebuild signs nothing")

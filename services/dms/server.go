@@ -29,6 +29,7 @@ type state interface {
 	auction.Feed
 	auction.Mailbox
 	auction.Proofs
+	auction.Operator
 }
 
 // server is one replica: what all its connections share.
@@ -72,8 +73,11 @@ func (s *server) handler(operatorToken []byte) http.Handler {
 	}
 	e.GET("/ws", s.serveSocket)
 	if len(operatorToken) > 0 {
-		e.POST("/api/audits", s.approveAudit, requireToken(operatorToken))
-		e.GET("/api/contradictions", s.listContradictions, requireToken(operatorToken))
+		operator := e.Group("/api", requireToken(operatorToken))
+		operator.POST("/audits", s.approveAudit)
+		operator.GET("/contradictions", s.listContradictions)
+		operator.POST("/extend", s.extend)
+		operator.POST("/cancel", s.cancelAuction)
 	}
 	return e
 }

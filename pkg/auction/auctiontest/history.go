@@ -25,7 +25,7 @@ func History(t *rapid.T, clock *Clock, replicas ...Backend) {
 	h.list()
 	for range rapid.IntRange(10, 60).Draw(t, "steps") {
 		step := draw(h, "step", h.bid, h.bid, h.bid, h.edge, h.edge, h.tie, h.tie, h.late, h.again, h.again,
-			h.pass, h.pass, h.list, h.close, h.disclose, h.withdraw)
+			h.pass, h.pass, h.list, h.close, h.disclose, h.withdraw, h.order)
 		step()
 	}
 	h.compare()
@@ -253,6 +253,22 @@ func (h *history) close() {
 	median := s.End() + auction.Time(s.Policy.Grace) + draw[auction.Time](h, "after the grace", 0, 1, 1, 1_000_000)
 	want := h.Close(context.Background(), id, head, Stamps(), median)
 	h.same(h.replica().Close(context.Background(), id, head, Stamps(), median), want)
+}
+
+func (h *history) order() {
+	id, s := h.auction()
+	if s == nil || !h.rarely("order") {
+		return
+	}
+	ctx, replica := context.Background(), h.replica()
+	if h.rarely("cancel") {
+		want := h.Cancel(ctx, id)
+		h.same(replica.Cancel(ctx, id), want)
+		return
+	}
+	ends := s.End() + draw[auction.Time](h, "extended by", -1, 0, 1, 5_000_000)
+	want := h.Extend(ctx, id, ends)
+	h.same(replica.Extend(ctx, id, ends), want)
 }
 
 func (h *history) withdraw() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -56,8 +57,8 @@ func (c *Clock) Set(t auction.Time) { c.now.Store(int64(t)) }
 // Stop takes the time away, or gives it back.
 func (c *Clock) Stop(stopped bool) { c.stopped.Store(stopped) }
 
-// Signer is a stand-in for the house's signature, which only says that a
-// receipt went through it.
+// Signer is a stand-in for the house's signature, which only says that
+// something went through it.
 type Signer struct{}
 
 // SignReceipts implements [auction.Signer].
@@ -67,6 +68,12 @@ func (Signer) SignReceipts(receipts []auction.Receipt) error {
 		r.Index, r.Batch, r.Path, r.Signature = uint64(i), uint64(len(receipts)), nil, signature(*r)
 	}
 	return nil
+}
+
+// SignNotice implements [auction.Signer].
+func (Signer) SignNotice(notice []byte) (auction.Blob, error) {
+	sum := sha512.Sum512(notice)
+	return sum[:], nil
 }
 
 func signature(r auction.Receipt) auction.Blob {

@@ -22,6 +22,7 @@ type Backend interface {
 	auction.Feed
 	auction.Mailbox
 	auction.Proofs
+	auction.Operator
 }
 
 // Factory returns an empty backend that lives until the test ends.
@@ -52,6 +53,7 @@ func Run(t *testing.T, open Factory) {
 		{"a withdrawal is refused with the first reason", testWithdrawRefused},
 		{"a close opens the reserve, and sells nothing below", testReserve},
 		{"so many refusals of a participant are remembered", testRefusedBound},
+		{"an operator extends and cancels, in the open", testOperator},
 		{"a close is over the stamped head, once", testClose},
 		{"many close at once, one record", testCloseConcurrent},
 		{"seller and winner disclose, nobody else", testDisclose},

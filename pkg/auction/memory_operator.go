@@ -1,0 +1,41 @@
+package auction
+
+import (
+	"context"
+	"fmt"
+)
+
+// Extend implements [Operator].
+func (m *Memory) Extend(_ context.Context, id ID, ends Time) error {
+	return m.order(id, func(s *State, now Time) (Event, error) { return s.ExtendEvent(ends, now) })
+}
+
+// Cancel implements [Operator].
+func (m *Memory) Cancel(_ context.Context, id ID) error {
+	return m.order(id, (*State).CancelEvent)
+}
+
+func (m *Memory) order(id ID, judge func(*State, Time) (Event, error)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.states[id] == nil {
+		return Verdict{Code: CodeUnknownAuction}.Refusal()
+	}
+	now, err := m.clock()
+	if err != nil {
+		return err
+	}
+	event, err := judge(m.states[id], now)
+	if err != nil {
+		return err
+	}
+	if event.Signature, err = m.signer.SignNotice(event.Notice()); err != nil {
+		return fmt.Errorf("sign notice: %w", err)
+	}
+	entry, err := m.seal(event, Private{Arrival: now, TS: now})
+	if err != nil {
+		return err
+	}
+	_, err = m.append(LogID(id), entry)
+	return err
+}
