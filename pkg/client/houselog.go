@@ -30,11 +30,7 @@ func (c *Client) loadHouseLog() error {
 	for line := range bytes.Lines(data) {
 		var e wire.Entry
 		if !bytes.HasSuffix(line, []byte("\n")) {
-			// A crash cut the last one short: it is fetched again, in its place.
-			data = data[:len(data)-len(line)]
-			if err := os.Truncate(filepath.Join(c.profile.dir, "house.log"), int64(len(data))); err != nil {
-				return err
-			}
+			data = data[:len(data)-len(line)] // cut short: it is fetched again, in its place
 			break
 		}
 		if err := wire.Unmarshal(bytes.TrimSuffix(line, []byte("\n")), &e); err != nil {
@@ -152,7 +148,7 @@ func (c *Client) syncHouse(ctx context.Context, l *link) error {
 		break
 	}
 	if fresh.Len() > 0 {
-		if err := c.profile.appendTo("house.log", fresh.Bytes()); err != nil {
+		if err := c.profile.writeAt("house.log", fresh.Bytes(), c.logged); err != nil {
 			return err
 		}
 	}
@@ -217,13 +213,14 @@ func (c *Client) pinLogKey(text string) error {
 	return c.profile.saveHouse()
 }
 
-// appendTo adds lines to a file, durably.
-func (p *Profile) appendTo(name string, data []byte) error {
-	f, err := os.OpenFile(filepath.Join(p.dir, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+// writeAt puts data at a place of a file, durably. It is not appended: another
+// program may have put the same entries there, which have but one form.
+func (p *Profile) writeAt(name string, data []byte, offset int64) error {
+	f, err := os.OpenFile(filepath.Join(p.dir, name), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = f.WriteAt(data, offset)
 	if err == nil {
 		err = f.Sync()
 	}

@@ -114,3 +114,27 @@ func TestItemOfOtherTerms(t *testing.T) {
 		})
 	}
 }
+
+// Two programs may work on one profile, a shell and a command say: both keep the
+// same entries of the house log, once. So does one that was cut off as it wrote.
+func TestHouseLogOfTwoPrograms(t *testing.T) {
+	p := enrol(t)
+	must(p.Items(within(t)))(t)
+	second := start(t, must(client.OpenProfile(p.dir))(t))
+	seller := enrol(t)
+	seller.list(t)
+	must(second.Items(within(t)))(t)
+	id := seller.list(t)
+	must(p.Item(within(t), id))(t)
+	must(second.Item(within(t), id))(t)
+
+	third := start(t, must(client.OpenProfile(p.dir))(t))
+	must(third.Item(within(t), id))(t)
+	file := filepath.Join(p.dir, "house.log")
+	whole := must(os.ReadFile(file))(t)
+	check(t, os.Truncate(file, int64(len(whole)-10)))
+	must(p.restart(t).Item(within(t), id))(t)
+	if got := must(os.ReadFile(file))(t); string(got) != string(whole) {
+		t.Errorf("%d bytes of the log after a cut, want the %d of before", len(got), len(whole))
+	}
+}
