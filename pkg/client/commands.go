@@ -217,7 +217,7 @@ func (c *Client) Send(ctx context.Context, p Prepared) (Placed, error) {
 	}
 	tries := 0
 	answer, err := c.ask(ctx, func(id uint32) wire.ClientMessage {
-		if tries++; tries > 1 {
+		if tries++; tries > 1 && p.Undecided == "" {
 			c.freshen(ctx, &p)
 		}
 		return &wire.CommandRequest{ID: id, JWS: p.JWS, Stamps: p.Stamps}

@@ -189,8 +189,8 @@ func (c *Client) isFollowed(f *Follow) bool {
 }
 
 // learn reads the house log up to the policy in force, and makes a trusted
-// clock from it. The first time there was none yet when the DMS showed its
-// certificate, so it is then that its time is compared.
+// clock from it. If there was none yet when the DMS of a session showed its
+// certificate, its time is compared now.
 func (c *Client) learn(ctx context.Context, l *link) error {
 	if err := c.syncHouse(ctx, l); err != nil {
 		return err
@@ -203,19 +203,20 @@ func (c *Client) learn(ctx context.Context, l *link) error {
 	if !known {
 		return auction.Refuse(auction.CodeUnavailable, "the house has no policy in force yet: try again")
 	}
-	if have != nil && have.hash == hash {
-		return nil
+	t := have
+	if t == nil || t.hash != hash {
+		c.mu.Lock()
+		fresh, err := c.newTrust(hash, policy)
+		c.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if err := fresh.clock.Refresh(ctx); err != nil {
+			return err
+		}
+		t = fresh
 	}
-	c.mu.Lock()
-	t, err := c.newTrust(hash, policy)
-	c.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := t.clock.Refresh(ctx); err != nil {
-		return err
-	}
-	if have == nil {
+	if l.early {
 		now, err := t.clock.Now()
 		if err != nil {
 			return err
@@ -223,10 +224,13 @@ func (c *Client) learn(ctx context.Context, l *link) error {
 		if err := t.checkDrift(now, l.hello.Add(time.Since(l.met))); err != nil {
 			return err
 		}
+		l.early = false
 	}
-	c.mu.Lock()
-	c.trust = t
-	c.mu.Unlock()
+	if t != have {
+		c.mu.Lock()
+		c.trust = t
+		c.mu.Unlock()
+	}
 	return nil
 }
 

@@ -37,6 +37,7 @@ type link struct {
 	ready   wire.Ready
 	hello   auction.Time // the DMS's time in the handshake
 	met     time.Time    // when it came, for the monotonic clock since
+	early   bool         // hello was not compared, as no time was trusted yet
 	token   string
 	dead    chan struct{} // closed when nothing more comes
 
@@ -68,12 +69,15 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 		return nil, auction.Refuse(auction.CodeBadHandshake, "the house has no mode of a session that this client may use")
 	}
 	ws.SetReadLimit(session.MaxServerMessage)
+	c.mu.Lock()
+	t := c.trust
+	c.mu.Unlock()
 	var hello auction.Time
 	sess, first, err := session.Client(ctx, socket{ws, websocket.MessageBinary}, session.ClientConfig{
 		Mode: ws.Subprotocol(), Offered: c.options.Modes, Token: token, Chain: chain, Key: c.profile.key,
 		VerifyServer: func(chain [][]byte, at auction.Time) (*ecdsa.PublicKey, error) {
 			hello = at
-			return c.verifyServer(chain, at)
+			return c.verifyServer(t, chain, at)
 		},
 	})
 	if err != nil {
@@ -90,7 +94,7 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 		return nil, err
 	}
 	l := newLink(url, ws)
-	l.session, l.ready, l.hello, l.met, l.token = sess, ready, hello, time.Now(), token
+	l.session, l.ready, l.hello, l.met, l.early, l.token = sess, ready, hello, time.Now(), t == nil, token
 	return l, nil
 }
 
@@ -128,10 +132,9 @@ func (c *Client) refusedBy(err error, token string) error {
 	return err
 }
 
-func (c *Client) verifyServer(chain [][]byte, at auction.Time) (*ecdsa.PublicKey, error) {
-	c.mu.Lock()
-	t := c.trust
-	c.mu.Unlock()
+// verifyServer checks the certificate of a DMS, and the time that it states
+// against the trusted one, if t is there to tell it.
+func (c *Client) verifyServer(t *trust, chain [][]byte, at auction.Time) (*ecdsa.PublicKey, error) {
 	if t != nil {
 		ctx, cancel := context.WithTimeout(c.ctx, dialTimeout)
 		defer cancel()

@@ -29,15 +29,21 @@ func (c *Client) noteUndecided(p Prepared, err error) error {
 // not decide on. It returns the refusal if nothing did and nothing can: all its
 // stamps are so old that no honest house takes them, and the log, under a head
 // that the house signed after that, does not have it. nil means that it is open.
+// All of it is learned as a spectator, as the house may not let the participant in.
 func (c *Client) settled(ctx context.Context, p Prepared) (*auction.Refusal, error) {
-	if p.Undecided == "" || p.Kind != auction.KindList && p.Kind != auction.KindBid {
-		return nil, nil
+	l, err := c.spectate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer l.ws.CloseNow()
+	if err := c.learn(ctx, l); err != nil {
+		return nil, err
 	}
 	lapsed, err := c.lapsed(ctx, p)
 	if err != nil || !lapsed {
 		return nil, err
 	}
-	there, err := c.inLog(ctx, p)
+	there, err := c.inLog(ctx, l, p)
 	if err != nil || there {
 		return nil, err
 	}
@@ -63,15 +69,10 @@ func (c *Client) lapsed(ctx context.Context, p Prepared) (bool, error) {
 }
 
 // inLog reports whether the log that a command is for has an entry of its
-// pseudonym, as everybody is shown that log.
-func (c *Client) inLog(ctx context.Context, p Prepared) (bool, error) {
+// pseudonym, as a spectator is shown that log now.
+func (c *Client) inLog(ctx context.Context, spectator *link, p Prepared) (bool, error) {
 	if p.Kind == auction.KindList {
-		l, err := c.spectate(ctx)
-		if err != nil {
-			return false, err
-		}
-		defer l.ws.CloseNow()
-		if err := c.syncHouse(ctx, l); err != nil {
+		if err := c.syncHouse(ctx, spectator); err != nil {
 			return false, err
 		}
 		c.mu.Lock()
@@ -79,7 +80,7 @@ func (c *Client) inLog(ctx context.Context, p Prepared) (bool, error) {
 		_, there := c.listed[p.Auction]
 		return there, nil
 	}
-	log, err := c.publicLog(ctx, p.Auction)
+	log, err := c.publicLog(ctx, spectator, p.Auction)
 	if err != nil {
 		return false, err
 	}
@@ -128,26 +129,26 @@ func (c *Client) Resume(ctx context.Context) (placed []Placed, refused map[aucti
 	return placed, refused, errors.Join(open...)
 }
 
-// resume sends one command again. One on which the house does not decide gets no
-// new stamps, so that they lapse; once they have, the log says what came of it.
+// resume sends one command again, with new stamps. One on which the house does not
+// decide gets none, so that its stamps lapse; once they have, the log says what
+// came of it.
 func (c *Client) resume(ctx context.Context, p Prepared) (Placed, error) {
-	lapsed := p.Undecided == ""
-	if !lapsed {
-		refusal, err := c.settled(ctx, p)
+	if p.Undecided == "" {
+		err := c.stamp(ctx, &p)
+		if undecided(err) {
+			return Placed{}, &Unconfirmed{p.Kind, p.Pseudonym, errors.Join(err, c.noteUndecided(p, err))}
+		}
 		if err != nil {
-			return Placed{}, &Unconfirmed{p.Kind, p.Pseudonym, err}
-		}
-		if refusal != nil {
-			return Placed{}, errors.Join(answered{refusal: refusal, byLog: true}, c.profile.remove("pending/"+string(p.Pseudonym)))
-		}
-		if lapsed, err = c.lapsed(ctx, p); err != nil {
 			return Placed{}, err
 		}
+		return c.Send(ctx, p)
 	}
-	if lapsed {
-		if err := c.stamp(ctx, &p); err != nil {
-			return Placed{}, err
-		}
+	refusal, err := c.settled(ctx, p)
+	if err != nil {
+		return Placed{}, &Unconfirmed{p.Kind, p.Pseudonym, err}
+	}
+	if refusal != nil {
+		return Placed{}, errors.Join(answered{refusal: refusal, byLog: true}, c.profile.remove("pending/"+string(p.Pseudonym)))
 	}
 	return c.Send(ctx, p)
 }

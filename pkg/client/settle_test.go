@@ -1,7 +1,12 @@
 package client_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,16 +19,21 @@ import (
 // nothing. Those that it keeps do not reach the house.
 func (l *liar) notTaken(kind auction.Kind, code auction.Code, keep bool) {
 	var tap *tapped
+	var about atomic.Uint32 // the last request of the kind
 	l.onConnect = func(c *tapped) { tap = c }
 	l.toHouse = func(m wire.ClientMessage) bool {
-		if !keep || kindOf(m) != kind {
+		if kindOf(m) != kind {
+			return true
+		}
+		about.Store(m.RequestID())
+		if !keep {
 			return true
 		}
 		check(l.t, tap.send(l.t.Context(), &wire.RefusedAnswer{ID: m.RequestID(), Code: code}))
 		return false
 	}
 	l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
-		if r, ok := m.(*wire.ReceiptAnswer); ok && !keep {
+		if r, ok := m.(*wire.ReceiptAnswer); ok && !keep && r.ID == about.Load() {
 			return pass(&wire.RefusedAnswer{ID: r.ID, Code: code})
 		}
 		return pass(m)
@@ -54,8 +64,10 @@ func TestUndecidedIsSettledByTheLog(t *testing.T) {
 	}{
 		{"a bid that is not in the log", auction.KindBid, auction.CodeNotYourCommand, true},
 		{"a listing that is not in the log", auction.KindList, auction.CodeCertificateRevoked, true},
+		{"a withdrawal that is not in the log", auction.KindWithdraw, auction.CodeCertificateRevoked, true},
 		{"a bid that is", auction.KindBid, auction.CodeCertificateRevoked, false},
 		{"a listing that is", auction.KindList, auction.CodeNotYourCommand, false},
+		{"a withdrawal that is", auction.KindWithdraw, auction.CodeNotYourCommand, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := newLiar(t)
@@ -63,9 +75,12 @@ func TestUndecidedIsSettledByTheLog(t *testing.T) {
 			p := enrolAt(t, l, theHouse.Ready.DMS[0])
 			l.notTaken(tc.kind, tc.code, tc.kept)
 			var err error
-			if tc.kind == auction.KindBid {
+			switch tc.kind {
+			case auction.KindBid:
 				_, err = p.Bid(within(t), id, 1500)
-			} else {
+			case auction.KindWithdraw:
+				_, err = p.Send(within(t), must(p.PrepareWithdraw(within(t), p.list(t)))(t))
+			default:
 				now := must(p.Now(within(t)))(t)
 				_, err = p.List(within(t), client.Listing{
 					Title: "Clock", Currency: "EUR", Minimum: 1000, Closes: now.Add(time.Hour), TieWindow: time.Second,
@@ -87,11 +102,58 @@ func TestUndecidedIsSettledByTheLog(t *testing.T) {
 				wantCode(t, refused[open.Pseudonym], tc.code)
 			} else if len(placed) != 1 || placed[0].Prepared.Pseudonym != open.Pseudonym {
 				t.Errorf("%d placed, refused %v", len(placed), refused)
+			} else if n := len(placed[0].Prepared.Earlier); n != 0 {
+				t.Errorf("stamped anew %d times, so that it never lapses", n)
 			}
 			if pending := must(p.Profile().Pending())(t); len(pending) != 0 {
 				t.Errorf("%d commands pending", len(pending))
 			}
 		})
+	}
+}
+
+// revoke has the CA revoke a person's key.
+func revoke(t *testing.T, p person) {
+	t.Helper()
+	body := fmt.Sprintf(`{"participant":%q,"reason":"key_compromise"}`, p.Profile().Participant())
+	req := must(http.NewRequestWithContext(within(t), http.MethodPost, theHouse.Ready.CA+"/api/revoke", strings.NewReader(body)))(t)
+	req.Header.Set("Authorization", "Bearer "+theHouse.Ready.OperatorToken)
+	req.Header.Set("Content-Type", "application/json")
+	res := must(http.DefaultClient.Do(req))(t)
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("revoke: status %d", res.StatusCode)
+	}
+}
+
+// Who was revoked gets no session any more, and learns all the same what came of
+// a command: a program that knows nothing yet asks as a spectator.
+func TestRevokedSettlesInANewProgram(t *testing.T) {
+	id := enrol(t).list(t)
+	p := enrol(t)
+	bid := must(p.PrepareBid(within(t), id, 1500))(t)
+	cut, cancel := context.WithCancel(within(t))
+	cancel()
+	_, err := p.Send(cut, bid)
+	if !errors.As(err, new(*client.Unconfirmed)) {
+		t.Fatalf("error %v", err)
+	}
+	revoke(t, p)
+	for range 2 { // the second finds it noted that the house does not decide
+		p.Client = p.restart(t)
+		placed, refused, err := p.Resume(within(t))
+		wantCode(t, err, auction.CodeCertificateRevoked)
+		if len(placed) != 0 || len(refused) != 0 {
+			t.Fatalf("%d placed, refused %v, before the stamps lapsed", len(placed), refused)
+		}
+	}
+	advance(t, 20*time.Second)
+	p.Client = p.restart(t)
+	_, refused, err := p.Resume(within(t))
+	check(t, err)
+	wantCode(t, refused[bid.Pseudonym], auction.CodeCertificateRevoked)
+	if pending := must(p.Profile().Pending())(t); len(pending) != 0 {
+		t.Errorf("%d commands pending", len(pending))
 	}
 }
 

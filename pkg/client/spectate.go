@@ -41,17 +41,12 @@ func (c *Client) spectate(ctx context.Context) (*link, error) {
 	return nil, errors.Join(failures...)
 }
 
-// publicLog reads and verifies an auction's log as everybody is shown it.
-func (c *Client) publicLog(ctx context.Context, id auction.ID) (publicLog, error) {
-	l, err := c.spectate(ctx)
-	if err != nil {
+// publicLog reads and verifies an auction's log as a spectator is shown it.
+func (c *Client) publicLog(ctx context.Context, spectator *link, id auction.ID) (publicLog, error) {
+	if err := c.syncHouse(ctx, spectator); err != nil {
 		return publicLog{}, err
 	}
-	defer l.ws.CloseNow()
-	if err := c.syncHouse(ctx, l); err != nil {
-		return publicLog{}, err
-	}
-	data, err := c.collect(ctx, l.request, id, evidence.Public)
+	data, err := c.collect(ctx, spectator.request, id, evidence.Public)
 	if err != nil {
 		return publicLog{}, err
 	}
