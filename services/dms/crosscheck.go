@@ -21,6 +21,9 @@ const (
 	// maxWaiting bounds those that wait, with about 15 kB each. What does not fit
 	// is found in its log, if it got into one.
 	maxWaiting = 64
+	// maxEnded bounds the closed auctions that wait. They have a queue of their
+	// own: an authority that lies fills the other just when they matter.
+	maxEnded = 1024
 	// maxCrosschecks bounds the logs that are remembered.
 	maxCrosschecks = 64
 	// crosscheckPage is how many entries are read at once.
@@ -41,7 +44,8 @@ type crosscheck struct {
 	quorum  func(auction.Hash, auction.Policy) (*tsp.Quorum, error)
 	metrics *metrics
 	log     *slog.Logger
-	waiting chan lookInto
+	waiting chan lookInto   // commands
+	ended   chan auction.ID // whole logs
 
 	mu     sync.Mutex
 	latest map[string]auction.Time // by authority: when its latest stamp was made, at the earliest
@@ -54,10 +58,9 @@ type crosscheckStore interface {
 	auction.Proofs
 }
 
-// lookInto is a command whose stamps look late, or a log to be read to its end.
+// lookInto is a command whose stamps look late.
 type lookInto struct {
 	log    auction.LogID
-	whole  bool
 	policy auction.Policy
 	head   auction.Head // that the command names
 	later  later
@@ -83,8 +86,8 @@ type readLog struct {
 func newCrosscheck(store crosscheckStore, s *server, roots [][]byte) *crosscheck {
 	return &crosscheck{
 		store: store, roots: roots, quorum: s.checker.QuorumOf, metrics: s.metrics, log: s.log,
-		waiting: make(chan lookInto, maxWaiting), latest: make(map[string]auction.Time),
-		logs: make(map[auction.LogID]*readLog),
+		waiting: make(chan lookInto, maxWaiting), ended: make(chan auction.ID, maxEnded),
+		latest: make(map[string]auction.Time), logs: make(map[auction.LogID]*readLog),
 	}
 }
 
@@ -125,7 +128,7 @@ func (c *crosscheck) late(stamps []tsp.Stamp) bool {
 // closed has the log of an auction looked through.
 func (c *crosscheck) closed(id auction.ID) {
 	select {
-	case c.waiting <- lookInto{log: auction.LogID(id), whole: true}:
+	case c.ended <- id:
 	default:
 		c.log.Warn("the stamps of a closed auction were not compared: too many wait", slog.String("auction", string(id)))
 	}
@@ -135,18 +138,32 @@ func (c *crosscheck) closed(id auction.ID) {
 func (c *crosscheck) run(ctx context.Context) error {
 	pace := rate.NewLimiter(maxLooks, 1)
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case id := <-c.ended:
+			err = c.lookThrough(ctx, auction.LogID(id))
 		case l := <-c.waiting:
-			if err := c.look(ctx, l); err != nil && ctx.Err() == nil {
-				c.log.WarnContext(ctx, "stamps were not compared with those of a log", slog.Any("error", err))
-			}
-			if err := pace.Wait(ctx); err != nil {
-				return ctx.Err()
-			}
+			err = c.look(ctx, l)
+		}
+		if err != nil && ctx.Err() == nil {
+			c.log.WarnContext(ctx, "stamps were not compared with those of a log", slog.Any("error", err))
+		}
+		if err := pace.Wait(ctx); err != nil {
+			return ctx.Err()
 		}
 	}
+}
+
+// lookThrough reads a log to its end, and forgets it.
+func (c *crosscheck) lookThrough(ctx context.Context, id auction.LogID) error {
+	log, err := c.open(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer delete(c.logs, id)
+	return c.read(ctx, log, log.chain.Size())
 }
 
 // look reads the log as far as it has to, and compares.
@@ -155,14 +172,10 @@ func (c *crosscheck) look(ctx context.Context, l lookInto) error {
 	if err != nil {
 		return err
 	}
-	size := l.head.Size
-	if l.whole {
-		size = log.chain.Size()
-		defer delete(c.logs, l.log)
-	} else if !log.chain.Has(l.head) {
+	if !log.chain.Has(l.head) {
 		return nil // whoever makes up a head proves nothing by it
 	}
-	if err := c.read(ctx, log, size); err != nil || l.whole {
+	if err := c.read(ctx, log, l.head.Size); err != nil {
 		return err
 	}
 	return c.compare(ctx, log, l.later, l.policy)
@@ -278,6 +291,8 @@ func (c *crosscheck) compare(ctx context.Context, log *readLog, l later, policy 
 	return nil
 }
 
+// prove keeps the proof of a suspicion. One that makes no proof is left, so that
+// the rest of the log is still read: an error is the store's.
 func (c *crosscheck) prove(ctx context.Context, log *readLog, l later, policy auction.Policy, suspect evidence.Suspect) error {
 	first, err := c.store.Entries(ctx, log.id, suspect.Seq, 1)
 	if err != nil || len(first) != 1 {
@@ -291,7 +306,8 @@ func (c *crosscheck) prove(ctx context.Context, log *readLog, l later, policy au
 	}
 	proof, err := evidence.NewContradiction(policy, c.roots, suspect.Authority, first[0], log.chain.Leaves(), next)
 	if err != nil {
-		return err
+		c.log.WarnContext(ctx, "what looks like a contradiction makes no proof", slog.String("authority", suspect.Authority), slog.Any("error", err))
+		return nil
 	}
 	c.metrics.contradictions.WithLabelValues(suspect.Authority).Inc()
 	c.log.ErrorContext(ctx, "a time authority contradicted itself", slog.String("authority", suspect.Authority))

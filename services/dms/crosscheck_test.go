@@ -134,6 +134,9 @@ func (h *clockHouse) place(c auction.Command) auction.Answer {
 // proofs looks into all that waits, and returns the proofs that hold.
 func (h *clockHouse) proofs() int {
 	h.t.Helper()
+	for len(h.crosscheck.ended) > 0 {
+		h.ok(h.crosscheck.lookThrough(context.Background(), auction.LogID(<-h.crosscheck.ended)))
+	}
 	for len(h.crosscheck.waiting) > 0 {
 		h.ok(h.crosscheck.look(context.Background(), <-h.crosscheck.waiting))
 	}
@@ -207,6 +210,45 @@ func TestClosedLogIsLookedThrough(t *testing.T) {
 	}
 }
 
+// An authority that lies makes all commands look late: that keeps no closed log
+// from being looked through.
+func TestFloodLosesNoClosedLog(t *testing.T) {
+	h := newClockHouse(t, false)
+	first := h.real(h.Bid(h.id, "first", 1000), 0)
+	h.see(first)
+	h.place(first)
+	h.place(h.real(h.Bid(h.id, "friend", 1100), -10*time.Second))
+	made := h.Bid(h.id, "forger", 1200)
+	made.Head.Root[0] ^= 1
+	late := h.real(made, -20*time.Second)
+	for range maxWaiting {
+		h.see(late)
+	}
+	h.crosscheck.closed(h.id)
+	if n := h.proofs(); n != 1 {
+		t.Errorf("%d proofs, want 1", n)
+	}
+}
+
+// What looks like a contradiction and makes no proof, here as the root is not at
+// hand, does not keep the rest of the log from being read.
+func TestNoProofIsNoEnd(t *testing.T) {
+	h := newClockHouse(t, false)
+	h.crosscheck.roots = nil
+	h.place(h.real(h.Bid(h.id, "first", 1000), 0))
+	h.place(h.real(h.Bid(h.id, "friend", 1100), -10*time.Second))
+	h.place(h.real(h.Bid(h.id, "third", 1200), 0))
+	log, err := h.crosscheck.open(t.Context(), auction.LogID(h.id))
+	h.ok(err)
+	h.ok(h.crosscheck.read(t.Context(), log, log.chain.Size()))
+	if log.size != log.chain.Size() {
+		t.Errorf("read %d of %d entries", log.size, log.chain.Size())
+	}
+	if n := h.proofs(); n != 0 {
+		t.Errorf("%d proofs without a root", n)
+	}
+}
+
 // The stamps of the close record are over all that was there before.
 func TestCloseRecordIsCompared(t *testing.T) {
 	h := newClockHouse(t, false)
@@ -244,10 +286,15 @@ func TestCrosscheckBlocksNobody(t *testing.T) {
 	late := h.real(h.Bid(h.id, "late", 1000), -10*time.Second)
 	for range 2 * maxWaiting {
 		h.see(late)
-		h.crosscheck.closed(h.id)
 	}
 	if len(h.crosscheck.waiting) != maxWaiting {
 		t.Errorf("%d wait, want %d", len(h.crosscheck.waiting), maxWaiting)
+	}
+	for range 2 * maxEnded {
+		h.crosscheck.closed(h.id)
+	}
+	if len(h.crosscheck.ended) != maxEnded {
+		t.Errorf("%d closed auctions wait, want %d", len(h.crosscheck.ended), maxEnded)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
