@@ -19,8 +19,8 @@ type listCmd struct {
 	Closes      string           `required:"" placeholder:"WHEN" help:"End of the auction: 2026-10-05T18:00:00Z, or from now such as 2h30m."`
 	Reserve     string           `placeholder:"AMOUNT" help:"Hidden price: below it nothing is sold. The house learns it with the listing, everybody at the close."`
 	TieWindow   time.Duration    `default:"1s" help:"How long after a bid an equal one that was stamped before it still wins; 0 for not at all."`
-	Soft        time.Duration    `placeholder:"TIME" help:"Soft close: a bid that raises the price in the last TIME moves the end, so that others can answer."`
-	Extension   time.Duration    `placeholder:"TIME" help:"How long after such a bid the auction ends; as long as --soft if not given."`
+	Soft        time.Duration    `placeholder:"TIME" help:"Soft close: a bid that raises the price in the last TIME moves the end, so that others can answer; 1m to 1h."`
+	Extension   time.Duration    `placeholder:"TIME" help:"How long after such a bid the auction ends; 1m to 24h, as long as --soft if not given."`
 	Latest      string           `placeholder:"WHEN" help:"Latest end of a soft close; ten extensions after --closes if not given."`
 	Disclose    []string         `default:"username" placeholder:"CLAIM,..." help:"What seller and winner must tell each other, at least."`
 }

@@ -93,6 +93,9 @@ func (p Policy) Encode() ([]byte, error) {
 // PolicyHash is the hash of a policy document.
 func PolicyHash(doc []byte) Hash { return sha256.Sum256(doc) }
 
+// maxFreshness is the longest freshness that a policy may have.
+const maxFreshness = time.Minute
+
 func (p Policy) check() error {
 	bad := func(detail string) error { return Refuse(CodeUnknownPolicy, "%s", detail) }
 	switch minute := time.Minute.Microseconds(); {
@@ -108,7 +111,7 @@ func (p Policy) check() error {
 		return bad("a policy names 1 to 13 time authorities")
 	case p.Quorum < 1 || p.Quorum > len(p.Authorities) || p.Quorum%2 == 0:
 		return bad("the quorum is odd and at most the number of authorities")
-	case p.Freshness <= 0 || p.Freshness > minute || p.Skew < 0 || p.Skew > minute:
+	case p.Freshness <= 0 || p.Freshness > maxFreshness.Microseconds() || p.Skew < 0 || p.Skew > minute:
 		return bad("freshness and skew are at most a minute")
 	case p.Grace < p.Freshness || p.Grace > 10*minute:
 		return bad("the grace is at least the freshness, at most ten minutes")

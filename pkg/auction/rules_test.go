@@ -1,6 +1,7 @@
 package auction_test
 
 import (
+	"context"
 	"reflect"
 	"testing"
 	"time"
@@ -282,6 +283,44 @@ func TestLaddersWinNothingAtASoftEnd(t *testing.T) {
 				t.Fatal("a bid that does not raise the price has moved the end")
 			case err == nil && !after.Final() && left < answer:
 				t.Fatalf("the lead changed %d us before the end, less than %d", left, answer)
+			}
+		}
+	})
+}
+
+// A bid that arrives at a soft end or after it, and raises the price, moves the
+// end by the whole extension, or to the latest one, however long the freshness
+// is: nobody's last word can be a reaction. Terms under which it could are refused.
+func TestARaiseAfterASoftEndMovesIt(t *testing.T) {
+	lengths := rapid.SampledFrom([]int64{1, 59_999_999, 60_000_000, 60_000_000, 60_000_001, 90_000_000})
+	rapid.Check(t, func(t *rapid.T) {
+		s := newScene(t)
+		s.Tick = 0
+		s.Policy.Freshness = rapid.Int64Range(1, 60_000_000).Draw(t, "freshness")
+		s.Policy.Grace = s.Policy.Freshness
+		var err error
+		if s.Doc, err = s.Policy.Encode(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Adopt(context.Background(), s.Doc); err != nil {
+			t.Fatal(err)
+		}
+		terms := s.SoftTerms()
+		terms.Soft.Window, terms.Soft.Extension = lengths.Draw(t, "window"), lengths.Draw(t, "extension")
+		terms.Soft.Latest = terms.Closes + auction.Time(rapid.Int64Range(1, 600_000_000).Draw(t, "latest"))
+		if _, err := terms.Encode(); err != nil {
+			return
+		}
+		id := s.Listed("seller", terms)
+		for range 5 {
+			before := s.State(id)
+			late := rapid.Int64Range(0, s.Policy.Freshness-1).Draw(t, "after the end")
+			age := rapid.Int64Range(late+1, s.Policy.Freshness).Draw(t, "age of the stamp")
+			s.Clock.Set(before.End() + auction.Time(late))
+			_, err := s.Send(auctiontest.Restamped(s.Bid(id, "bidder", before.Least()), s.Clock.Time()-auction.Time(age)))
+			least := min(terms.Soft.Latest, before.End()+auction.Time(terms.Soft.Extension))
+			if moved := s.State(id).End(); err == nil && !before.Final() && moved < least {
+				t.Fatalf("a raise %d us after the end moved it by %v", late, moved.Sub(before.End()))
 			}
 		}
 	})

@@ -16,6 +16,11 @@ const (
 	MaxTieWindow   = 10 * time.Second
 	MaxSoftWindow  = time.Hour      // of a soft close
 	MaxExtension   = 24 * time.Hour // of a soft close, at a time
+
+	// MinSoft bounds both from below by the longest freshness that a policy may
+	// have. So a bid that was stamped before a soft end and arrives after it is
+	// in the window, and whoever it outbids has time to answer.
+	MinSoft = maxFreshness
 )
 
 // Terms are what a seller offers. A list command carries them verbatim as
@@ -41,8 +46,8 @@ type Terms struct {
 // the price, stamped within the window before the end, moves it to Extension
 // after its arrival, never back and never past Latest.
 type SoftClose struct {
-	Window    int64 `json:"window"`    // microseconds, 1 to [MaxSoftWindow]
-	Extension int64 `json:"extension"` // microseconds, 1 to [MaxExtension]
+	Window    int64 `json:"window"`    // microseconds, [MinSoft] to [MaxSoftWindow]
+	Extension int64 `json:"extension"` // microseconds, [MinSoft] to [MaxExtension]
 	Latest    Time  `json:"latest"`    // later than Closes, at most [MaxOpen] later
 }
 
@@ -50,10 +55,10 @@ func (c *SoftClose) check(closes Time) error {
 	switch {
 	case c == nil:
 		return nil
-	case c.Window < 1 || c.Window > MaxSoftWindow.Microseconds():
-		return Refuse(CodeBadTerms, "the window of a soft close is at most %v", MaxSoftWindow)
-	case c.Extension < 1 || c.Extension > MaxExtension.Microseconds():
-		return Refuse(CodeBadTerms, "a soft close extends by at most %v at a time", MaxExtension)
+	case c.Window < MinSoft.Microseconds() || c.Window > MaxSoftWindow.Microseconds():
+		return Refuse(CodeBadTerms, "the window of a soft close is %v to %v", MinSoft, MaxSoftWindow)
+	case c.Extension < MinSoft.Microseconds() || c.Extension > MaxExtension.Microseconds():
+		return Refuse(CodeBadTerms, "a soft close extends by %v to %v at a time", MinSoft, MaxExtension)
 	case c.Latest <= closes || c.Latest > closes.Add(MaxOpen) || !validTime(c.Latest):
 		return Refuse(CodeBadTerms, "the latest end of a soft close is after the end, at most 90 days")
 	}

@@ -22,6 +22,7 @@ type run struct {
 	checker *accept.Checker
 	id      auction.ID
 	terms   []byte
+	ends    auction.Time // at the latest
 	people  []person
 	mine    map[auction.Participant][]auction.Answer
 }
@@ -36,10 +37,10 @@ func TestHonestHouse(t *testing.T) {
 			here.t = t
 			r := newRun(&here, seed)
 			for range 8 {
-				r.round(r.now+auction.Time(r.random.IntN(int(8*second))), 0)
+				r.round(r.now+auction.Time(r.random.IntN(int(r.ends-start)/7)), 0)
 			}
-			r.round(start+59*second, start+60*second) // late
-			r.round(start+59*second, start+60*second)
+			r.round(r.ends-second, r.ends) // late
+			r.round(r.ends-second, r.ends)
 			r.close()
 			r.check()
 		})
@@ -60,8 +61,10 @@ func newRun(h *house, seed uint64) *run {
 		h.t.Fatal(err)
 	}
 	terms := testTerms(h)
+	r.ends = terms.Closes
 	if seed%2 == 1 {
 		terms = softTerms(h)
+		r.ends = terms.Soft.Latest
 	}
 	if seed >= 4 {
 		terms.Reserve = reserveTerms(h).Reserve
@@ -125,7 +128,7 @@ func (r *run) place(p person, c wire.Command, ts auction.Time) error {
 func (r *run) close() {
 	r.t.Helper()
 	head := r.state().Head()
-	median := start + 66*second
+	median := r.ends + 6*second
 	r.now = max(r.now, median+second/10)
 	stamps := blobs(r.stamps(auction.CloseDigest(r.id, head), median))
 	if err := r.store.Close(r.t.Context(), r.id, head, stamps, median); err != nil {

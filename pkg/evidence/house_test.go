@@ -246,11 +246,12 @@ func (l *log) withdraw(p person, ts, arrival auction.Time) {
 	}, ts, arrival, false)
 }
 
-// softTerms are terms of which late bids move the end, from 40 s to 60 s.
+// softTerms are terms of which late bids move the end, from 100 s to 240 s.
 func softTerms(h *house) auction.Terms {
 	terms := testTerms(h)
-	terms.Closes = start + 40*second
-	terms.Soft = &auction.SoftClose{Window: int64(30 * second), Extension: int64(8 * second), Latest: start + 60*second}
+	terms.Closes = start + 100*second
+	minute := auction.MinSoft.Microseconds()
+	terms.Soft = &auction.SoftClose{Window: minute, Extension: minute, Latest: start + 240*second}
 	return terms
 }
 
