@@ -108,12 +108,57 @@ func TestOpenChecksRedis(t *testing.T) {
 	if err := try(server.URL(), "demo"); err == nil || !strings.Contains(err.Error(), "noeviction") {
 		t.Errorf("a Redis that evicts: %v", err)
 	}
+	set("maxmemory-policy", "noeviction")
+	if err := client(t, server.URL()).Do(t.Context(), "ACL", "SETUSER", "default", "-config").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(server.URL(), "demo"); err != nil || !strings.Contains(logged.String(), "appendfsync always") ||
+		strings.Contains(logged.String(), "min-replicas") {
+		t.Errorf("a Redis that does not show its settings: %v, logged %q", err, logged.String())
+	}
 	server.Kill()
 	if err := try(server.URL(), "demo"); err == nil {
 		t.Error("a Redis that is not there")
 	}
 	if err := try("redis://:hunter2@%zz", "demo"); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a URL that does not parse: %v", err)
+	}
+}
+
+// A Redis that got replicas after the start commits nothing that does not wait
+// for them.
+func TestReplicasSinceTheStart(t *testing.T) {
+	server := storetest.StartRedis(t)
+	clock := auctiontest.NewClock()
+	var logged bytes.Buffer
+	b := openLogged(t, server.URL(), clock.Now, slog.New(slog.NewTextHandler(&logged, nil)))
+	s := auctiontest.NewScene(t, t.Name(), b, clock)
+	id := s.Listed("seller", s.Terms())
+	bid := s.Bid(id, "bidder", 1000)
+	keys := client(t, server.URL())
+	set := func(name, value string) {
+		t.Helper()
+		if err := keys.ConfigSet(t.Context(), name, value).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("min-replicas-max-lag", "0") // the server itself demands nothing
+	set("min-replicas-to-write", "1")
+	if err := keys.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if a, err := s.Send(bid); !auction.CodeOf(err).Temporary() {
+			t.Fatalf("committed without a replica: number %d, %v", a.Entry.Seq, err)
+		}
+	}
+	set("min-replicas-to-write", "0")
+	if a, err := sendUntilKnown(t.Context(), b, bid); err != nil || a.Entry.Seq != 2 {
+		t.Errorf("number %d, %v", a.Entry.Seq, err)
+	}
+	stop(t, b)
+	if !strings.Contains(logged.String(), "start it again") {
+		t.Errorf("the log does not say what to do: %q", logged.String())
 	}
 }
 

@@ -64,7 +64,8 @@ func ask(ctx context.Context, c server) (settings, error) {
 }
 
 // check refuses settings that would lose entries. replicated says that entries
-// must be on a replica.
+// must be on a replica; a server that demands one is not used without waiting
+// for it.
 func (s settings) check(replicated bool) error {
 	switch {
 	case s.version == 0:
@@ -79,6 +80,8 @@ func (s settings) check(replicated bool) error {
 		return errors.New("redis forgets all when it starts again: set appendonly to yes")
 	case replicated && s.minReplicas < 1:
 		return errors.New("redis takes writes that no replica has: set min-replicas-to-write to 1")
+	case !replicated && s.minReplicas > 0:
+		return errors.New("redis has replicas since this process was started: start it again, so that it waits for them")
 	}
 	return nil
 }
@@ -88,9 +91,12 @@ func (s settings) warn(ctx context.Context, log *slog.Logger, replicated bool) {
 	switch {
 	case s.version == 0:
 		log.WarnContext(ctx, "redis does not tell its version: its settings are not checked")
+	case !s.shown && replicated:
+		log.WarnContext(ctx, "redis does not show its settings: it must have appendonly yes, maxmemory-policy noeviction "+
+			"and min-replicas-to-write 1")
 	case !s.shown:
-		log.WarnContext(ctx, "redis does not show its settings: it must have appendonly yes and maxmemory-policy noeviction, "+
-			"and appendfsync always or min-replicas-to-write 1")
+		log.WarnContext(ctx, "redis does not show its settings: it must have appendonly yes, maxmemory-policy noeviction "+
+			"and appendfsync always, and what its replicas have is not waited for")
 	case !replicated && s.fsync != "always":
 		log.WarnContext(ctx, "redis may lose the latest entries in a crash of its machine: set appendfsync always",
 			slog.String("appendfsync", s.fsync))
