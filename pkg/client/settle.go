@@ -25,12 +25,13 @@ func (c *Client) noteUndecided(p Prepared, err error) error {
 	return c.profile.save("pending/"+string(p.Pseudonym), p)
 }
 
-// settled finds out by the public log what came of a command that the house does
-// not decide on. It returns the refusal if nothing did and nothing can: all its
-// stamps are so old that no honest house takes them, and the log, under a head
-// that the house signed after that, does not have it. nil means that it is open.
-// All of it is learned as a spectator, as the house may not let the participant in.
-func (c *Client) settled(ctx context.Context, p Prepared) (*auction.Refusal, error) {
+// settled finds out by the public log what came of a command on which the house
+// does not decide, and why it does not. It returns the refusal if nothing did and
+// nothing can: all its stamps are so old that no honest house takes them, and the
+// log, under a head that the house signed after that, does not have it. nil means
+// that it is open. All of it is learned as a spectator, as the house may not let
+// the participant in.
+func (c *Client) settled(ctx context.Context, p Prepared, why auction.Code) (*auction.Refusal, error) {
 	l, err := c.spectate(ctx)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (c *Client) settled(ctx context.Context, p Prepared) (*auction.Refusal, err
 	if err != nil || there {
 		return nil, err
 	}
-	return auction.Refuse(p.Undecided, "it was not carried out: the house's log does not have it, and its stamps are too old by now"), nil
+	return auction.Refuse(why, "it was not carried out: the house's log does not have it, and its stamps are too old by now"), nil
 }
 
 // lapsed reports whether no stamp of a command counts any more: even the grace
@@ -130,25 +131,24 @@ func (c *Client) Resume(ctx context.Context) (placed []Placed, refused map[aucti
 }
 
 // resume sends one command again, with new stamps. One on which the house does not
-// decide gets none, so that its stamps lapse; once they have, the log says what
-// came of it.
+// decide gets none, so that its stamps lapse; once they have and it still does not,
+// the log says what came of it.
 func (c *Client) resume(ctx context.Context, p Prepared) (Placed, error) {
 	if p.Undecided == "" {
-		err := c.stamp(ctx, &p)
-		if undecided(err) {
-			return Placed{}, &Unconfirmed{p.Kind, p.Pseudonym, errors.Join(err, c.noteUndecided(p, err))}
-		}
-		if err != nil {
+		if err := c.stamp(ctx, &p); err != nil && !undecided(err) {
 			return Placed{}, err
 		}
-		return c.Send(ctx, p)
 	}
-	refusal, err := c.settled(ctx, p)
-	if err != nil {
-		return Placed{}, &Unconfirmed{p.Kind, p.Pseudonym, err}
+	placed, err := c.Send(ctx, p)
+	if !undecided(err) {
+		return placed, err
 	}
-	if refusal != nil {
-		return Placed{}, errors.Join(answered{refusal: refusal, byLog: true}, c.profile.remove("pending/"+string(p.Pseudonym)))
+	refusal, failed := c.settled(ctx, p, auction.CodeOf(err))
+	if failed != nil {
+		return Placed{}, errors.Join(err, failed)
 	}
-	return c.Send(ctx, p)
+	if refusal == nil {
+		return Placed{}, err
+	}
+	return Placed{}, errors.Join(answered{refusal: refusal, byLog: true}, c.profile.remove("pending/"+string(p.Pseudonym)))
 }
