@@ -136,13 +136,34 @@ func (f *feed) look(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		all := f.all()
-		for len(all) > 0 {
-			n := min(len(all), lookTogether)
-			f.compare(ctx, all[:n])
-			all = all[n:]
-		}
+		f.compareAll(ctx)
 	}
+}
+
+// compareAll looks at everything that is watched, at each primary on its own: one
+// that does not answer hides nothing of what the others have.
+func (f *feed) compareAll(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	at := make(map[*redis.Client][]*watched)
+	for _, w := range f.all() {
+		client, err := f.store.client.primary(bounded, f.store.keys(w.log).log)
+		if err != nil {
+			continue // as in compare
+		}
+		at[client] = append(at[client], w)
+	}
+	var running sync.WaitGroup
+	for _, there := range at {
+		running.Go(func() {
+			for some := range slices.Chunk(there, lookTogether) {
+				if !f.compare(ctx, some) {
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
 }
 
 func (f *feed) all() []*watched {
@@ -151,7 +172,8 @@ func (f *feed) all() []*watched {
 	return slices.Collect(maps.Values(f.watched))
 }
 
-func (f *feed) compare(ctx context.Context, all []*watched) {
+// compare looks at logs of one primary, and reports whether it answered.
+func (f *feed) compare(ctx context.Context, all []*watched) bool {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	pipe := f.store.client.Pipeline()
@@ -173,7 +195,7 @@ func (f *feed) compare(ctx context.Context, all []*watched) {
 		counts[i] = func() int64 { return entries.Val() + messages.Val() }
 	}
 	if _, err := pipe.Exec(bounded); err != nil {
-		return // the next look comes soon, and who reads meets the same error
+		return false // the next look comes soon, and who reads meets the same error
 	}
 	for i, w := range all {
 		now := counts[i]()
@@ -185,4 +207,5 @@ func (f *feed) compare(ctx context.Context, all []*watched) {
 			f.wake(w)
 		}
 	}
+	return true
 }

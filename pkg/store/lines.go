@@ -69,15 +69,15 @@ func (ls *lines) close() {
 	ls.by = nil
 }
 
-// waiting counts the calls in all queues.
+// waiting counts the calls in the fullest queue: each has a limit of its own.
 func (ls *lines) waiting() int {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
-	n := 0
+	most := 0
 	for _, l := range ls.by {
-		n += len(l.queue)
+		most = max(most, len(l.queue))
 	}
-	return n
+	return most
 }
 
 // newLine starts the writers of a primary.

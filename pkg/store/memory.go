@@ -22,10 +22,16 @@ const (
 	nearlyFull = 0.8
 )
 
-// memory is how full the fullest primary is.
-type memory struct{ ratio atomic.Uint64 } // bits of a float64
+// memory is how full the fullest primary is, and how many there are.
+type memory struct {
+	ratio     atomic.Uint64 // bits of a float64
+	primaries atomic.Int64  // 0 before they were asked
+}
 
 func (m *memory) load() float64 { return math.Float64frombits(m.ratio.Load()) }
+
+// count is how many primaries there are, at least one.
+func (m *memory) count() int { return int(max(1, m.primaries.Load())) }
 
 // watchMemory asks all primaries until ctx ends. One that does not answer takes
 // no listing anyway.
@@ -34,13 +40,17 @@ func (s *Store) watchMemory(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		bounded, cancel := context.WithTimeout(ctx, readTimeout)
-		fullest := 0.0
+		fullest, primaries := 0.0, int64(0)
 		err := s.client.primaries(bounded, func(ctx context.Context, c *redis.Client) error {
+			primaries++
 			info, err := c.Info(ctx, "memory").Result()
 			fullest = max(fullest, memoryRatio(info))
 			return err
 		})
 		cancel()
+		if primaries > 0 { // also those that do not answer
+			s.memory.primaries.Store(primaries)
+		}
 		if err == nil {
 			if before := s.memory.load(); before < nearlyFull && fullest >= nearlyFull {
 				s.log.ErrorContext(ctx, "redis is nearly full: no new auction is taken", slog.Float64("ratio", fullest))

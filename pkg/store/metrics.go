@@ -20,8 +20,9 @@ type metrics struct {
 }
 
 // newMetrics registers the measures of a store. waiting counts the calls that
-// wait for a writer, memory is how full Redis is.
-func newMetrics(reg prometheus.Registerer, waiting func() int, memory func() float64) *metrics {
+// wait for a writer, primaries the servers that have writers of their own, memory
+// is how full Redis is.
+func newMetrics(reg prometheus.Registerer, waiting, primaries func() int, memory func() float64) *metrics {
 	m := &metrics{
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                            "sigilo_store_seconds",
@@ -50,7 +51,7 @@ func newMetrics(reg prometheus.Registerer, waiting func() int, memory func() flo
 		}),
 		busy: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sigilo_store_busy_seconds_total",
-			Help: "Time that a writer spent on groups: by its rate, the share of its time.",
+			Help: "Time that a writer spent on groups, summed over the primaries: its rate by sigilo_store_primaries is the share of its time.",
 		}, []string{"writer"}),
 	}
 	m.changed = prometheus.NewCounter(prometheus.CounterOpts{
@@ -59,8 +60,12 @@ func newMetrics(reg prometheus.Registerer, waiting func() int, memory func() flo
 	})
 	queue := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sigilo_store_queue",
-		Help: "Scripts that wait for a writer.",
+		Help: "Scripts that wait for a writer of the primary with the fullest queue.",
 	}, func() float64 { return float64(waiting()) })
+	servers := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sigilo_store_primaries",
+		Help: "Primaries of Redis, each with writers and a queue of its own: 1 but in a Cluster.",
+	}, func() float64 { return float64(primaries()) })
 	full := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sigilo_store_memory_ratio",
 		Help: "Share of its maxmemory that the fullest primary of Redis uses; 0 where it has none. From 0.8 on, listings are refused.",
@@ -70,7 +75,7 @@ func newMetrics(reg prometheus.Registerer, waiting func() int, memory func() flo
 		Help: "Scripts that may wait for one primary; more are refused as overloaded.",
 	})
 	capacity.Set(maxQueue)
-	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, queue, capacity, full)
+	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, queue, capacity, servers, full)
 	for _, outcome := range []string{auction.Sold, auction.Unsold, auction.Withdrawn, auction.Cancelled} {
 		m.closes.WithLabelValues(outcome) // seen from the start
 	}

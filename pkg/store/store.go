@@ -99,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		house: o.House, clock: o.Clock, signer: o.Signer, random: o.Random, log: o.Log, client: client,
 		ctx: running, cancel: cancel,
 	}
-	s.metrics = newMetrics(o.Registerer, s.lines.waiting, s.memory.load)
+	s.metrics = newMetrics(o.Registerer, s.lines.waiting, s.memory.count, s.memory.load)
 	s.stop = sync.OnceValue(s.shutDown)
 	s.lines.start = s.newLine
 	s.feed.store, s.feed.pubsub = s, client.Subscribe(running)
