@@ -2,7 +2,11 @@ package dashboards_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
+	"maps"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -14,11 +18,14 @@ import (
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/client"
+	"github.com/sigilo/sigilo/pkg/ops"
 	"github.com/sigilo/sigilo/pkg/session"
 	"github.com/sigilo/sigilo/pkg/store/storetest"
 	"github.com/sigilo/sigilo/pkg/tsp"
 	"github.com/sigilo/sigilo/pkg/wire"
 	"github.com/sigilo/sigilo/services/allinone"
+	"github.com/sigilo/sigilo/services/ca"
+	"github.com/sigilo/sigilo/services/tsa"
 )
 
 // load is a house in which everything happens that a dashboard shows.
@@ -27,6 +34,7 @@ type load struct {
 	ctx    context.Context
 	dir    string // of the profiles
 	house  *allinone.House
+	keys   string // folder with the house's keys
 	seller *client.Client
 	people []*client.Client // who bid
 	short  auction.ID       // sold soon
@@ -37,8 +45,9 @@ type load struct {
 // openHouse starts a house on a real Redis, with people and auctions.
 func openHouse(t *testing.T, ctx context.Context) *load {
 	t.Helper()
+	keys := t.TempDir()
 	h, err := allinone.Start(ctx, allinone.Config{
-		Dir: t.TempDir(), RedisURL: storetest.StartRedis(t).URL(), OpenEnrolment: true,
+		Dir: keys, RedisURL: storetest.StartRedis(t).URL(), OpenEnrolment: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +57,7 @@ func openHouse(t *testing.T, ctx context.Context) *load {
 			t.Errorf("stop the house: %v", err)
 		}
 	})
-	l := &load{t: t, ctx: ctx, dir: t.TempDir(), house: h}
+	l := &load{t: t, ctx: ctx, dir: t.TempDir(), house: h, keys: filepath.Join(keys, "keys")}
 	l.seller = l.person("sofia", 0)
 	for i := range 4 {
 		l.people = append(l.people, l.person(fmt.Sprintf("bidder%d", i), i))
@@ -58,6 +67,65 @@ func openHouse(t *testing.T, ctx context.Context) *load {
 	l.unsold = l.list("A pendulum", 15*time.Second)
 	l.long = l.list("A tower", time.Hour)
 	return l
+}
+
+// startComparing starts a time authority that compares its clock with NTP servers,
+// which those of the house do not, and returns its internal address. No server
+// answers it; what it shows of that is there all the same. It ends with the test.
+func (l *load) startComparing() string {
+	l.t.Helper()
+	key, certificate := ca.TSAFiles("tsa1", false)
+	ctx, cancel := context.WithCancel(l.ctx)
+	listens, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- tsa.Run(ctx, tsa.Config{
+			Config:      ops.Config{Listen: "127.0.0.1:0", Internal: "127.0.0.1:0"},
+			Certificate: filepath.Join(l.keys, certificate), Key: filepath.Join(l.keys, key),
+			Accuracy: 100 * time.Millisecond, NTP: []string{freeAddress(l.t)}, Log: slog.New(slog.DiscardHandler),
+			OnListen: func(_, internal net.Addr) { listens <- internal.String() },
+		})
+	}()
+	l.t.Cleanup(func() {
+		cancel()
+		l.must(<-ended)
+	})
+	select {
+	case address := <-listens:
+		return address
+	case err := <-ended:
+		ended <- nil
+		l.t.Fatalf("start a time authority: %v", err)
+		return ""
+	}
+}
+
+// targets are those of the house, and one more time authority at an address.
+func (l *load) targets(comparing string) []byte {
+	l.t.Helper()
+	data, err := l.house.Targets()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var all []struct {
+		Targets []string          `json:"targets"`
+		Labels  map[string]string `json:"labels"`
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		l.t.Fatal(err)
+	}
+	for _, target := range all {
+		if target.Labels["component"] == "tsa" {
+			target.Targets = []string{comparing}
+			target.Labels = maps.Clone(target.Labels)
+			target.Labels["pod"] = "comparing"
+			all = append(all, target)
+			break
+		}
+	}
+	if data, err = json.Marshal(all); err != nil {
+		l.t.Fatal(err)
+	}
+	return data
 }
 
 func (l *load) must(err error) {

@@ -27,11 +27,7 @@ func TestEveryExpression(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	l := openHouse(t, ctx)
-	targets, err := l.house.Targets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := startPrometheus(t, targets)
+	p := startPrometheus(t, l.targets(l.startComparing()))
 	from := time.Now()
 	stop := l.run()
 	for what, expr := range map[string]string{

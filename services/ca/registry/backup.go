@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +31,7 @@ func Backup(ctx context.Context, path string, w io.Writer) error {
 		return fmt.Errorf("back up registry: %w", err)
 	}
 	if _, err := io.Copy(w, copied); err != nil {
-		return fmt.Errorf("back up registry: %w", errors.Join(err, ctx.Err()))
+		return fmt.Errorf("back up registry: %w", err)
 	}
 	return nil
 }
