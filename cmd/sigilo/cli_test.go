@@ -57,7 +57,9 @@ func TestExitOfCode(t *testing.T) {
 
 // What is not confirmed is told together with the way to find out.
 func TestUnconfirmedSaysHowToFindOut(t *testing.T) {
-	for kind, see := range map[auction.Kind]string{auction.KindBid: "sigilo my-bids", auction.KindList: "sigilo my-items"} {
+	for kind, see := range map[auction.Kind]string{
+		auction.KindBid: "sigilo my-bids", auction.KindList: "sigilo my-items", auction.KindWithdraw: "sigilo my-items",
+	} {
 		cause := errors.Join(context.DeadlineExceeded, errors.New("dial"))
 		text := explain(&failure{exitUnavailable, unconfirmed{kind, cause}})
 		if !strings.Contains(text, "not confirmed") || !strings.Contains(text, see) || strings.Contains(text, "dial") {

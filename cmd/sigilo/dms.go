@@ -52,7 +52,8 @@ type dmsContradictionsCmd struct {
 
 func (dmsContradictionsCmd) Help() string {
 	return `sigilo verify checks such a file, anywhere. It shows the permanent identifiers of the two
-who signed what was stamped, and of nobody else.
+who signed what was stamped, and of nobody else; of a listing also its hidden reserve price,
+so keep that one back until the close.
 
 Example: sigilo dms contradictions --dms https://dms.example.org --operator-token operator.token -o proofs`
 }

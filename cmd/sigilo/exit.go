@@ -49,9 +49,9 @@ type unconfirmed struct {
 }
 
 func (u unconfirmed) Error() string {
-	see := "sigilo my-bids"
-	if u.kind == auction.KindList {
-		see = "sigilo my-items"
+	see := "sigilo my-items"
+	if u.kind == auction.KindBid {
+		see = "sigilo my-bids"
 	}
 	text := fmt.Sprintf("your %s is not confirmed: it may count or not. %s sends the same again, which cannot count twice, and shows what became of it", u.kind, see)
 	var refusal *auction.Refusal

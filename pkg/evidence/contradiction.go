@@ -22,8 +22,9 @@ const MaxContradiction = 256 << 10
 // was made earlier. [VerifyContradiction] judges what Encode writes.
 //
 // It needs no trust in the house: the order follows from hashes alone, whoever
-// made them up. It does show the command behind the entry, and with it the
-// permanent identifier of who signed it.
+// made them up. It does show the commands that were stamped, and with them the
+// permanent identifiers of who signed them and, of a listing, its hidden reserve
+// price.
 type Contradiction struct {
 	V            int            `json:"v"`    // 1
 	Kind         Kind           `json:"kind"` // Contradicted
@@ -48,8 +49,8 @@ type FirstStamp struct {
 	Path    []auction.Hash `json:"path"`
 }
 
-// NextStamp is a token with what it is over: a list or bid command, which names a
-// head, or the head that a close record of an auction is over.
+// NextStamp is a token with what it is over: a list, bid or withdraw command, which
+// names a head, or the head that a close record of an auction is over.
 type NextStamp struct {
 	Command string        `json:"command,omitempty"` // JWS
 	Auction auction.ID    `json:"auction,omitempty"` // without a command

@@ -36,8 +36,9 @@ func (s *server) approveAudit(c echo.Context) error {
 }
 
 // listContradictions shows what was proven against time authorities: a file that
-// sigilo verify checks on each line. They show permanent identifiers, so they are
-// for the operator, who may show them to others.
+// sigilo verify checks on each line. They show permanent identifiers, and of a
+// listing its hidden reserve price, so they are for the operator, who may show
+// them to others after the close.
 func (s *server) listContradictions(c echo.Context) error {
 	proofs, err := s.store.Proofs(c.Request().Context())
 	if err != nil {
