@@ -83,9 +83,9 @@ type Reader interface {
 	// ones, as far as they are there, or all if none is given.
 	Certificates(ctx context.Context, id ID, of ...Hash) (map[Hash][]Blob, error)
 
-	// Mine returns the auctions in which p listed or bid, the latest first:
-	// perhaps some more, and of the latest thousands never fewer. What was refused
-	// as a listing is not among them.
+	// Mine returns the auctions in which p listed or bid, the one that p took part
+	// in last for the first time first: perhaps some more, and of the latest
+	// thousands never fewer. What was refused as a listing is not among them.
 	Mine(ctx context.Context, p Participant) ([]ID, error)
 
 	// Due returns auctions whose end is before the given time and which may be

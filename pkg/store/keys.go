@@ -27,5 +27,5 @@ func (s *Store) keys(log auction.LogID) logKeys {
 func (s *Store) proofsKey() string { return prefix + s.house + "}:proofs" }
 
 // mineKey is the sorted set of the auctions in which p listed or bid, by when p
-// did so last.
+// did so first.
 func mineKey(p auction.Participant) string { return prefix + p.String() + "}:mine" }

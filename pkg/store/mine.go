@@ -32,7 +32,8 @@ type mineEntry struct {
 }
 
 // noteMine adds the auction to the participant's set before the first place, so
-// that the set lacks none of the latest ones.
+// that the set lacks none of the latest ones. Later places leave it where it is:
+// the order is that of the first ones, whichever replicas took them.
 func (s *Store) noteMine(ctx context.Context, p auction.Participant, id auction.ID) error {
 	entry := mineEntry{p, id}
 	s.mine.mu.Lock()
@@ -48,7 +49,7 @@ func (s *Store) noteMine(ctx context.Context, p auction.Participant, id auction.
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	err = s.client.durably(ctx, mineKey(p), func(pipe redis.Pipeliner) {
-		pipe.ZAdd(ctx, mineKey(p), redis.Z{Score: float64(now), Member: string(id)})
+		pipe.ZAddNX(ctx, mineKey(p), redis.Z{Score: float64(now), Member: string(id)})
 		pipe.ZRemRangeByRank(ctx, mineKey(p), 0, -maxMine-1)
 	})
 	if err != nil {

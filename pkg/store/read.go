@@ -191,8 +191,8 @@ func (s *Store) certificateEntries(ctx context.Context, key string, of []auction
 	return certs, nil
 }
 
-// Mine implements [auction.Reader]. Of the auctions that p took part in before
-// the latest 10,000 it knows nothing.
+// Mine implements [auction.Reader]. Of the auctions that p first took part in
+// before the latest 10,000 it may know nothing.
 func (s *Store) Mine(ctx context.Context, p auction.Participant) ([]auction.ID, error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()

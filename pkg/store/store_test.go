@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -67,5 +68,23 @@ func TestContractOnRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 		return open(t, server.URL(), clock)
+	})
+}
+
+// A participant's auctions are in the order of the first commands in them,
+// whichever replicas took the later ones.
+func TestMineIsInTheOrderOfTheFirst(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		clock := auctiontest.NewClock()
+		s := auctiontest.NewScene(t, t.Name(), open(t, url, clock.Now), clock)
+		first, second := s.Listed("seller", s.Terms()), s.Listed("seller", s.Terms())
+		s.Accept(s.Bid(first, "bidder", 1000))
+		s.Accept(s.Bid(second, "bidder", 1000))
+		s.Backend = open(t, url, clock.Now)
+		s.Accept(s.Bid(first, "bidder", 2000))
+		mine, err := s.Mine(t.Context(), auctiontest.Participant("bidder"))
+		if err != nil || !slices.Equal(mine, []auction.ID{second, first}) {
+			t.Errorf("%v of %v, %v: %v", mine, first, second, err)
+		}
 	})
 }
