@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Memory keeps the logs in this process: [Store], [Reader], [Feed] and
-// [Mailbox] by the rules of this package and nothing else. It is the model that
+// Memory keeps the logs in this process: [Store], [Reader], [Feed], [Mailbox] and
+// [Proofs] by the rules of this package and nothing else. It is the model that
 // every other implementation is compared with; it forgets all when it goes.
 type Memory struct {
 	Watchers

@@ -70,7 +70,8 @@ func parseStored(seq string, field func(string) string) (stored, error) {
 	}, nil
 }
 
-// parsePlaced reads the reply of place.lua and list.lua. sealed is what was sent.
+// parsePlaced reads the reply of a script that appends an entry or finds it there.
+// sealed is what was sent.
 func parsePlaced(reply []string, sealed stored) (entry stored, again bool, err error) {
 	switch {
 	case reply[0] == "ok" && len(reply) >= 3:
