@@ -31,7 +31,7 @@ type Verdict struct {
 	// it is judged by the median of its stamps.
 	Contradictions []*Contradiction
 
-	Outcome string // auction.Sold, Unsold or Withdrawn; "" while open
+	Outcome string // auction.Sold, Unsold, Withdrawn or Cancelled; "" while open
 	Winner  auction.Pseudonym
 	Amount  auction.Amount
 	Reserve auction.Amount // shown by the close; 0 without one
