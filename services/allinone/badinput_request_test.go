@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/identity"
 	"github.com/sigilo/sigilo/pkg/session"
 	"github.com/sigilo/sigilo/pkg/wire"
 )
@@ -108,9 +109,10 @@ func disclose(name string, code auction.Code, how func(*world) (*person, auction
 	}}
 }
 
-// flood sends requests without waiting for answers until one is refused.
+// flood sends requests without waiting for answers until one is refused. It is
+// somebody's who does nothing else: all sessions of one share their allowance.
 func flood(w *world) reply {
-	c := w.fresh(w.bruno)
+	c := w.newPerson("frida", identity.RoleParticipant).conn
 	const many = 500
 	for id := range uint32(many) {
 		c.send(wire.EncodeClient(&wire.UnfollowRequest{ID: id + 1, Log: auction.HouseLog}))

@@ -11,13 +11,15 @@ import (
 	"github.com/sigilo/sigilo/pkg/wire"
 )
 
-// stampRows are good bids with stamps that do not hold.
+// stampRows are good bids with stamps that do not hold, each of somebody else:
+// whoever sends several such is cut off.
 func stampRows() []row {
 	type stamper func(w *world, digest auction.Hash, at auction.Time) []auction.Blob
 	bad := func(name string, code auction.Code, stamps stamper) row {
 		return row{name: "stamps/" + name, code: code, send: func(w *world) reply {
-			jws := signed(w.t, w.bruno.key, w.bruno.cert.Thumbprint, w.bid(w.bruno, w.open, 1700))
-			return w.sendCommand(w.bruno.conn, jws, stamps(w, sha256.Sum256([]byte(jws)), w.now()))
+			liar := w.newPerson("liar with stamps "+name, identity.RoleParticipant)
+			jws := signed(w.t, liar.key, liar.cert.Thumbprint, w.bid(liar, w.open, 1700))
+			return w.sendCommand(liar.conn, jws, stamps(w, sha256.Sum256([]byte(jws)), w.now()))
 		}}
 	}
 	by := func(order ...int) stamper {
@@ -281,7 +283,7 @@ func tokenEnds(w *world) reply {
 	w.pass(identity.TokenLife + time.Second)
 	for w.ctx.Err() == nil {
 		r := w.query(w.sofia, wire.Command{Kind: auction.KindInbox})
-		if r.code != "" {
+		if r.code != "" && r.code != auction.CodeRateLimited {
 			w.renewTokens()
 			return r
 		}
@@ -292,8 +294,7 @@ func tokenEnds(w *world) reply {
 // renewTokens gives everybody a session again.
 func (w *world) renewTokens() {
 	w.t.Helper()
-	w.eye = nil
-	for _, p := range []*person{w.sofia, w.bruno, w.olga, w.ada} {
+	for _, p := range []*person{w.sofia, w.bruno, w.olga, w.ada, w.emil} {
 		p.token = w.tokenFor(p)
 		p.conn = w.fresh(p)
 	}

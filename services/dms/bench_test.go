@@ -142,7 +142,7 @@ func (h *benchHouse) serve(root, ca []byte, signer *evidence.LogSigner) {
 	registry, log := prometheus.NewRegistry(), slog.New(slog.DiscardHandler)
 	srv := &server{
 		cfg: Config{House: "demo"}, log: log, metrics: newMetrics(registry),
-		authorities: &authorities{}, trust: &trust{},
+		authorities: &authorities{}, trust: &trust{}, limits: newLimits(), ctx: h.ctx,
 	}
 	var err error
 	srv.checker, err = accept.New("demo", [][]byte{root}, srv.observe)

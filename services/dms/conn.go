@@ -20,10 +20,6 @@ import (
 )
 
 const (
-	// requestRate and requestBurst bound what one connection may ask for. A
-	// person needs a fraction; a busy bidding program still fits.
-	requestRate  = 50 // a second
-	requestBurst = 100
 	// maxFollows bounds the logs that one session follows.
 	maxFollows = 256
 	// queueMessages and queueBytes bound what waits for one client. A client
@@ -48,8 +44,11 @@ type conn struct {
 	socket  socket
 	session *session.Session // nil for a spectator
 	party   *accept.Party    // nil for a spectator
+	record  *record          // of the party's conduct; nil for a spectator
 	queue   *broadcast.Queue
-	limiter *rate.Limiter
+	limiter *rate.Limiter   // of requests; a participant's connections share theirs
+	ctx     context.Context // of the handshake, which the door may end
+	cancel  context.CancelFunc
 	byes    chan wire.Reason // asks the timer to say goodbye
 	ended   chan error       // why the connection ends, for the timer; the first reason counts
 	tasks   sync.WaitGroup   // all goroutines but that of the timer
@@ -59,10 +58,12 @@ type conn struct {
 }
 
 func (s *server) newConn() *conn {
-	return &conn{
+	c := &conn{
 		srv: s, queue: broadcast.NewQueue(queueMessages, queueBytes), limiter: rate.NewLimiter(requestRate, requestBurst),
 		byes: make(chan wire.Reason, 1), ended: make(chan error, 1), follows: make(map[auction.LogID]func()), maxFollows: maxFollows,
 	}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	return c
 }
 
 // spectate makes it a spectator's, before it is served.
@@ -75,6 +76,7 @@ func (c *conn) spectate() {
 // serve runs one connection from handshake to end.
 func (c *conn) serve(ws *websocket.Conn, plain *plainConn) {
 	defer ws.CloseNow()
+	defer c.cancel()
 	// Reads and writes have no context of their own, which costs more than they do.
 	defer context.AfterFunc(c.srv.ctx, func() { ws.CloseNow() })()
 	metrics := c.srv.metrics
@@ -85,6 +87,9 @@ func (c *conn) serve(ws *websocket.Conn, plain *plainConn) {
 		return
 	}
 	metrics.handshake(nil)
+	if c.record != nil {
+		defer c.srv.conduct.leave(c.record)
+	}
 	mode := ws.Subprotocol()
 	metrics.sessions.WithLabelValues(mode).Inc()
 	defer metrics.sessions.WithLabelValues(mode).Dec()
@@ -114,37 +119,49 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 		ws.SetReadLimit(spectatorLimit)
 		c.spectate()
 		c.socket = socket{ws, websocket.MessageText}
-		return nil
+		return c.srv.door.settle(c, true)
 	}
 	if mode == "" {
 		return errMode
 	}
 	ws.SetReadLimit(session.MaxClientMessage)
 	c.socket = socket{ws, websocket.MessageBinary}
-	ctx, cancel := context.WithTimeout(c.srv.ctx, handshakeTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, handshakeTimeout)
 	defer cancel()
 	var party *accept.Party
-	setup := &setupWatch{conn: c.socket, start: time.Now()}
+	setup := &handshake{conn: c.socket, gate: c.srv.shakes}
+	defer setup.rest()
 	sess, err := session.Server(ctx, setup, session.ServerConfig{
 		Mode: mode, Spoken: c.srv.cfg.modes(), Chain: c.srv.chain, Key: c.srv.key, Now: c.srv.clock.Now,
 		Authenticate: func(ctx context.Context, cred session.Credentials) (*ecdsa.PublicKey, error) {
-			defer setup.pause()()
 			var err error
-			if party, err = c.srv.trust.authenticate(ctx, c.srv.checker, cred.Token, cred.Chain); err != nil {
+			if party, err = c.srv.trust.authenticate(ctx, c.srv.checker, cred.Token, cred.Chain, setup.aside); err != nil {
+				return nil, err
+			}
+			if err := c.srv.conduct.admits(party.Certificate.Participant); err != nil {
 				return nil, err
 			}
 			return party.Key(), nil
 		},
-		Ready: func() ([]byte, error) {
-			defer setup.pause()()
-			return c.srv.readyMessage(ctx, party)
+		Ready: func() (ready []byte, err error) {
+			if late := setup.aside(ctx, func() { ready, err = c.srv.readyMessage(ctx, party) }); late != nil {
+				return nil, late
+			}
+			return ready, err
 		},
 	})
 	if err != nil {
 		return err
 	}
-	c.srv.metrics.crypto.WithLabelValues("session_setup").Observe(setup.worked().Seconds())
+	c.srv.metrics.crypto.WithLabelValues("session_setup").Observe(setup.worked.Seconds())
 	c.session, c.party = sess, party
+	if err := c.srv.door.settle(c, false); err != nil {
+		return err
+	}
+	if c.record, err = c.srv.conduct.enter(party.Certificate.Participant); err != nil {
+		return err
+	}
+	c.limiter = c.record.requests
 	return nil
 }
 

@@ -156,7 +156,7 @@ func newServer(cfg Config, keys keyring, registry prometheus.Registerer, log *sl
 	s := &server{
 		cfg: cfg, log: log, metrics: newMetrics(registry), chain: keys.chain, key: keys.key,
 		heads: &heads{house: cfg.House, signer: keys.log, latest: make(map[auction.LogID]signedHead)},
-		door:  newDoor(cfg), pingEvery: pingEvery, byeAfter: byeAfter,
+		door:  newDoor(cfg), limits: newLimits(), pingEvery: pingEvery, byeAfter: byeAfter,
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	var err error

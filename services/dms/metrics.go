@@ -2,7 +2,6 @@ package dms
 
 import (
 	"cmp"
-	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -155,32 +154,3 @@ func (s *stages) done(kind auction.Kind, stage string) {
 func (s *stages) end(kind auction.Kind) {
 	s.metrics.stage.WithLabelValues(string(kind), "total").Observe(time.Since(s.start).Seconds())
 }
-
-// setupWatch times what a handshake costs this replica: from start on, but for
-// the waits on the connection it stands for, and for what pause takes out. It
-// belongs to the goroutine of the handshake.
-type setupWatch struct {
-	conn  session.Conn
-	start time.Time
-	out   time.Duration
-}
-
-// pause takes the time until resume is called out of the measure.
-func (w *setupWatch) pause() (resume func()) {
-	begin := time.Now()
-	return func() { w.out += time.Since(begin) }
-}
-
-// Read implements [session.Conn].
-func (w *setupWatch) Read(ctx context.Context) ([]byte, error) {
-	defer w.pause()()
-	return w.conn.Read(ctx)
-}
-
-// Write implements [session.Conn].
-func (w *setupWatch) Write(ctx context.Context, msg []byte) error {
-	defer w.pause()()
-	return w.conn.Write(ctx, msg)
-}
-
-func (w *setupWatch) worked() time.Duration { return time.Since(w.start) - w.out }

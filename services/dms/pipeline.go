@@ -103,7 +103,7 @@ func (c *conn) carryOut(ctx context.Context, r *wire.CommandRequest, cmd wire.Si
 		return nil, err
 	}
 	stage.done(cmd.Kind, "lookup")
-	accepted, err := c.srv.checker.Command(c.party, cmd, raw(r.Stamps), r.Sealed, hash, policy)
+	accepted, err := c.check(ctx, r, cmd, hash, policy)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +119,21 @@ func (c *conn) carryOut(ctx context.Context, r *wire.CommandRequest, cmd wire.Si
 		return &wire.OKAnswer{ID: r.ID}, nil
 	}
 	return c.srv.query(ctx, r.ID, accepted.Command(), cmd.After)
+}
+
+// check does what is dear, signature and stamps, when its turn has come. Whoever
+// sends what does not verify again and again is cut off.
+func (c *conn) check(ctx context.Context, r *wire.CommandRequest, cmd wire.Signed, hash auction.Hash, policy auction.Policy) (accepted auction.Accepted, err error) {
+	err = c.srv.checks.pass(ctx, func() error {
+		accepted, err = c.srv.checker.Command(c.party, cmd, raw(r.Stamps), r.Sealed, hash, policy)
+		return err
+	})
+	if err != nil && c.record != nil {
+		if barred := c.srv.conduct.judge(c.record, err); barred != nil {
+			c.end(barred)
+		}
+	}
+	return accepted, err
 }
 
 // place commits a list or bid command. The store judges it again whatever

@@ -80,7 +80,7 @@ func serve(t *testing.T, status int, page string) string {
 // crowded is a replica with n connections inside.
 func crowded(t *testing.T, n int) (*server, []*conn) {
 	t.Helper()
-	s := &server{door: newDoor(Config{MaxSessions: n}), trust: &trust{http: http.DefaultClient}}
+	s := &server{ctx: t.Context(), door: newDoor(Config{MaxSessions: n}), trust: &trust{http: http.DefaultClient}}
 	conns := make([]*conn, n)
 	for i := range conns {
 		conns[i] = s.newConn()

@@ -51,6 +51,7 @@ type server struct {
 	key         *ecdsa.PrivateKey
 
 	door *door
+	limits
 
 	// ctx is that of the connections, which outlive the handlers that made them.
 	ctx    context.Context
@@ -92,6 +93,7 @@ func (s *server) serveSocket(c echo.Context) error {
 	}
 	conn := s.newConn()
 	if err := s.door.enter(conn, c.RealIP()); err != nil {
+		conn.cancel()
 		return err
 	}
 	up := newUpgrade(c.Response(), c.Request())
@@ -99,6 +101,7 @@ func (s *server) serveSocket(c echo.Context) error {
 		Subprotocols: append(s.cfg.modes(), session.ModePublic),
 	})
 	if err != nil {
+		conn.cancel()
 		s.door.leave(conn)
 		return nil // Accept has answered
 	}

@@ -42,7 +42,7 @@ func newStage(t *testing.T, change func(*server)) *stage {
 	registry := prometheus.NewRegistry()
 	srv := &server{
 		cfg: cfg, log: slog.New(slog.DiscardHandler), metrics: newMetrics(registry),
-		door: newDoor(cfg), pingEvery: time.Hour, byeAfter: byeAfter,
+		door: newDoor(cfg), limits: newLimits(), pingEvery: time.Hour, byeAfter: byeAfter,
 		heads: &heads{house: "demo", signer: newLogSigner(t), latest: make(map[auction.LogID]signedHead)},
 	}
 	srv.ctx, srv.cancel = context.WithCancel(context.Background())

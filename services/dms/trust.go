@@ -130,20 +130,28 @@ func (t *trust) fetch(ctx context.Context, path string) ([]byte, error) {
 var errNoTrust = auction.Refuse(auction.CodeUnavailable, "the house cannot check certificates just now: try again")
 
 // authenticate checks a certificate and its token, and fetches a newer key set
-// or revocation list before it refuses for want of one.
-func (t *trust) authenticate(ctx context.Context, checker *accept.Checker, token string, chain [][]byte) (*accept.Party, error) {
+// or revocation list, or reads the time, before it refuses for want of one. What
+// waits for somebody else it does by aside, whose error it returns.
+func (t *trust) authenticate(ctx context.Context, checker *accept.Checker, token string, chain [][]byte, aside func(context.Context, func()) error) (*accept.Party, error) {
 	party, err := t.check(checker, token, chain)
 	if err != nil && t.readTime != nil {
 		// An operator may have moved simulated time a moment ago: what the CA
 		// made since then would be of the future here.
-		t.readTime(ctx)
+		if err := aside(ctx, func() { t.readTime(ctx) }); err != nil {
+			return nil, err
+		}
 		party, err = t.check(checker, token, chain)
 	}
 	if err == nil || !errors.Is(err, identity.ErrUnknownKey) && auction.CodeOf(err) != auction.CodeUnavailable {
 		return party, err
 	}
-	if err := t.refresh(ctx, refreshGap); err != nil {
-		t.log.WarnContext(ctx, "the CA's key set or revocation list was not renewed", "error", err)
+	err = aside(ctx, func() {
+		if err := t.refresh(ctx, refreshGap); err != nil {
+			t.log.WarnContext(ctx, "the CA's key set or revocation list was not renewed", "error", err)
+		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return t.check(checker, token, chain)
 }

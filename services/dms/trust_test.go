@@ -115,7 +115,8 @@ func (ca *fakeCA) newcomer() (token string, chain [][]byte) {
 }
 
 func (ca *fakeCA) authenticate(token string, chain [][]byte) error {
-	_, err := ca.trust.authenticate(ca.t.Context(), ca.checker, token, chain)
+	aside := func(_ context.Context, wait func()) error { wait(); return nil }
+	_, err := ca.trust.authenticate(ca.t.Context(), ca.checker, token, chain, aside)
 	return err
 }
 

@@ -1,0 +1,138 @@
+package dms
+
+import (
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/sigilo/sigilo/pkg/accept"
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/auction/auctiontest"
+	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/wire"
+)
+
+var errFalse = auction.Refuse(auction.CodeBadSignature, "it does not hold")
+
+// Whoever sends commands that do not verify, again and again, is cut off and
+// kept out for a while; other refusals are no lies.
+func TestConduct(t *testing.T) {
+	now := time.Now()
+	c := newConduct(func() time.Time { return now })
+	p := auctiontest.Participant("somebody")
+	r, err := c.enter(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * falseBurst {
+		if err := c.judge(r, auction.Refuse(auction.CodeBidTooLow, "too low")); err != nil {
+			t.Fatalf("a bid too low: %v", err)
+		}
+	}
+	for i := range falseBurst {
+		if err := c.judge(r, errFalse); err != nil {
+			t.Fatalf("lie %d: %v", i+1, err)
+		}
+	}
+	if got := auction.CodeOf(c.admits(p)); got != "" {
+		t.Fatalf("not yet: %q", got)
+	}
+	if got := auction.CodeOf(c.judge(r, errFalse)); got != auction.CodeRateLimited {
+		t.Fatalf("one lie more: %q", got)
+	}
+	c.leave(r)
+	for when, want := range map[time.Duration]auction.Code{0: auction.CodeRateLimited, barredFor - 1: auction.CodeRateLimited, barredFor: ""} {
+		later := newConduct(func() time.Time { return now.Add(when) })
+		later.of = c.of
+		if got := auction.CodeOf(later.admits(p)); got != want {
+			t.Errorf("after %v: %q, want %q", when, got, want)
+		}
+	}
+	if _, err := c.enter(p); auction.CodeOf(err) != auction.CodeRateLimited {
+		t.Errorf("a new session at once: %v", err)
+	}
+	if _, err := c.enter(auctiontest.Participant("somebody else")); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+}
+
+// All sessions of one participant share one allowance, which coming back does
+// not renew.
+func TestParticipantsSessionsAreOne(t *testing.T) {
+	now := time.Now()
+	c := newConduct(func() time.Time { return now })
+	p := auctiontest.Participant("somebody")
+	first, err := c.enter(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxSessionsEach - 1 {
+		if r, err := c.enter(p); err != nil || r != first {
+			t.Fatalf("another session: %v", err)
+		}
+	}
+	if _, err := c.enter(p); auction.CodeOf(err) != auction.CodeRateLimited {
+		t.Errorf("one session too many: %v", err)
+	}
+	if !first.requests.AllowN(now, requestBurst) || first.requests.AllowN(now, 1) {
+		t.Error("another allowance than the burst")
+	}
+	for range maxSessionsEach {
+		c.leave(first)
+	}
+	if c.forget() {
+		t.Error("somebody who has used up the allowance is forgotten")
+	}
+	if again, err := c.enter(p); err != nil || again.requests.AllowN(now, 1) {
+		t.Errorf("coming back renews the allowance: %v", err)
+	}
+	c.leave(first)
+	now = now.Add(requestBurst / requestRate * time.Second)
+	if !c.forget() || len(c.of) != 0 {
+		t.Error("somebody of whom nothing is to be remembered is remembered")
+	}
+}
+
+// The commands of a session whose signatures do not hold end it, with the code
+// that tells its client to wait.
+func TestFalseSignaturesEndTheSession(t *testing.T) {
+	s := newStage(t, nil)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, err := identity.NewKey()
+	must(err)
+	other, err := identity.NewKey()
+	must(err)
+	root, err := identity.NewRoot(key, "demo", time.Now().Add(-time.Hour).Truncate(time.Second), time.Now().Add(time.Hour).Truncate(time.Second))
+	must(err)
+	s.srv.checker, err = accept.New("demo", [][]byte{root}, nil)
+	must(err)
+	c := s.srv.newConn()
+	c.party = party("liar")
+	c.party.Certificate.Key = &other.PublicKey
+	c.record, err = s.srv.conduct.enter(c.party.Certificate.Participant)
+	must(err)
+	jws, err := wire.Sign(key, c.party.Certificate.Thumbprint, wire.Command{
+		House: "demo", Kind: auction.KindAllItems, Pseudonym: "7c1a2f60-4a55-4a0b-9d1c-5f0e3a9b6d21",
+	}, nil)
+	must(err)
+	cmd, err := wire.ParseCommand(jws)
+	must(err)
+	for i := range falseBurst + 1 {
+		if len(c.ended) > 0 {
+			t.Fatalf("ended after %d", i)
+		}
+		_, err = c.check(t.Context(), &wire.CommandRequest{ID: 1, JWS: string(jws)}, cmd, auction.Hash{}, auction.Policy{})
+		if auction.CodeOf(err) != auction.CodeBadSignature {
+			t.Fatalf("command %d: %v", i+1, err)
+		}
+	}
+	if got := closeCode(<-c.ended); got != websocket.StatusCode(wire.CloseRateLimited) {
+		t.Errorf("closed with %d, want %d", got, wire.CloseRateLimited)
+	}
+}
