@@ -46,6 +46,8 @@ type houseConfig struct {
 	redisURL string   // "" starts a redis-server
 	replicas int      // 0 is one
 	plain    bool     // the replicas time no floor
+
+	perAddress int // connections that the replica takes from one address; 0 is no limit
 }
 
 // startHouse starts all of a house, with its files in dir.
@@ -89,7 +91,7 @@ func (h *ownHouse) start(ctx context.Context, cfg houseConfig, dir string) error
 	if err != nil {
 		return err
 	}
-	child := childConfig{House: bidHouse, Keys: keys, RedisURL: h.redisURL, CA: authority, TSA: tsa, Plain: cfg.plain}
+	child := childConfig{House: bidHouse, Keys: keys, RedisURL: h.redisURL, CA: authority, TSA: tsa, Plain: cfg.plain, PerAddress: cfg.perAddress}
 	if h.dms, err = startDMS(ctx, cfg.dms, child); err != nil {
 		return err
 	}

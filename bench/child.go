@@ -36,6 +36,8 @@ type childConfig struct {
 	CA       string `json:"ca"`
 	TSA      string `json:"tsa"`
 	Plain    bool   `json:"plain"` // no verification is repeated for a floor
+
+	PerAddress int `json:"per_address"` // connections; 0 is no limit
 }
 
 // childReady is the first line that it writes.
@@ -105,7 +107,7 @@ func (c *child) config(cfg childConfig) dms.Config {
 		House:  cfg.House, RedisURL: cfg.RedisURL, CA: cfg.CA, TSA: map[string]string{bidAuthority: cfg.TSA},
 		Root: file(ca.FileRoot), Certificate: file(ca.FileDMS), Key: file(ca.FileDMSKey),
 		LogKey: file(ca.FileLogKey), Policy: file(ca.FilePolicy),
-		SessionLife: 30 * time.Minute, MaxSessions: 20000,
+		SessionLife: 30 * time.Minute, MaxSessions: 20000, MaxPerAddress: cfg.PerAddress,
 		Log: ops.NewLogger(os.Stderr, slog.LevelError),
 		OnListen: func(public, internal string) {
 			c.write(childReady{URL: "http://" + public, Ready: "http://" + internal + "/readyz"})

@@ -51,6 +51,15 @@ func (l *latencies) quantile(q float64) time.Duration {
 	return l.max()
 }
 
+// within returns how many were not longer than d, to 1 %.
+func (l *latencies) within(d time.Duration) (n uint64) {
+	last := int(math.Log(float64(d)/float64(time.Microsecond)) / logStep)
+	for i := range min(last+1, latencyBuckets) {
+		n += l.buckets[i].Load()
+	}
+	return n
+}
+
 func (l *latencies) max() time.Duration { return time.Duration(l.longest.Load()) }
 
 // report sets p50_ms, p90_ms, p99_ms and max_ms.

@@ -17,6 +17,7 @@ import (
 type benchCmd struct {
 	Load      benchLoadCmd      `cmd:"" help:"Put a house of your own under load."`
 	Bid       benchBidCmd       `cmd:"" help:"Measure what a bid costs the DMS, against the floor of its cryptography."`
+	Hostile   benchHostileCmd   `cmd:"" help:"Measure what honest bidders lose to floods."`
 	Fanout    benchFanoutCmd    `cmd:"" help:"Measure what an event costs the DMS for each of many spectators."`
 	Handshake benchHandshakeCmd `cmd:"" help:"Measure what setting up a session costs, in each mode."`
 	Scale     benchScaleCmd     `cmd:"" help:"Measure how the bids a second grow with the replicas."`

@@ -11,7 +11,7 @@ import (
 func TestGoodbyesAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := Config{MaxSessions: 10, DrainTime: 20 * time.Second}
-		s := &server{cfg: cfg, door: newDoor(cfg), cancel: func() {}}
+		s := &server{cfg: cfg, ctx: t.Context(), door: newDoor(cfg), cancel: func() {}}
 		start := time.Now()
 		told := make(chan time.Duration, 4)
 		for range cap(told) {
