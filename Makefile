@@ -35,8 +35,8 @@ fmt: ## Format all Go files.
 	$(TOOL) gofumpt -w .
 
 .PHONY: bench
-bench: ## Run the benchmarks of all packages.
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## Run all benchmarks, each for a short time.
+	scripts/bench.sh
 
 .PHONY: scale
 scale: ## Measure how bids grow with replicas, as root: bench/results/scale.{csv,svg,md}.
