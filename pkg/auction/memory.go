@@ -24,6 +24,7 @@ type Memory struct {
 	states   map[ID]*State
 	answers  map[LogID]map[Pseudonym]memoryAnswer
 	refused  map[memoryRefused]int
+	listed   map[Participant]memoryListed
 	chains   map[ID]map[Hash][]Blob
 	mine     map[Participant][]ID // the latest last
 	audited  map[Audit]bool
@@ -43,6 +44,12 @@ type memoryAnswer struct {
 type memoryRefused struct {
 	log LogID
 	p   Participant
+}
+
+// memoryListed is how many auctions a participant listed in a span of time.
+type memoryListed struct {
+	span int64
+	n    int
 }
 
 type memoryReceipt struct {
@@ -68,6 +75,7 @@ func NewMemory(clock Clock, signer Signer, random io.Reader) *Memory {
 		states:   make(map[ID]*State),
 		answers:  make(map[LogID]map[Pseudonym]memoryAnswer),
 		refused:  make(map[memoryRefused]int),
+		listed:   make(map[Participant]memoryListed),
 		chains:   make(map[ID]map[Hash][]Blob),
 		mine:     make(map[Participant][]ID),
 		audited:  make(map[Audit]bool),
@@ -176,6 +184,9 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 		m.remember(log, c.Pseudonym, answer)
 		return Entry{}, err
 	}
+	if c.Kind == KindList && !m.mayList(c.Participant, max(now, m.house.Arrival())) {
+		return Entry{}, Verdict{Code: CodeRateLimited}.Refusal()
+	}
 	event := c.Event()
 	event.Recorded = answer.verdict.Recorded
 	sealed, err := m.seal(event, c.Private(now))
@@ -208,6 +219,20 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 		m.mine[c.Participant] = append(m.mine[c.Participant], c.Auction)
 	}
 	return entry, nil
+}
+
+// mayList counts a listing, and reports whether it is within [MaxListed].
+func (m *Memory) mayList(p Participant, now Time) bool {
+	span, l := listedSpan(now), m.listed[p]
+	if l.span != span {
+		l = memoryListed{span: span}
+	}
+	l.n++
+	if l.n > MaxListed {
+		return false
+	}
+	m.listed[p] = l
+	return true
 }
 
 func (m *Memory) judge(c Command, now Time) Verdict {

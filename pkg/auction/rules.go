@@ -17,6 +17,15 @@ type Verdict struct {
 // Beyond it one is answered with CodeRateLimited, and its pseudonym stays new.
 const MaxRefused = 100
 
+// MaxListed bounds the auctions that a participant lists in each thousand seconds
+// since the epoch, by the house log's time: each takes room in the store for as
+// long as it is kept. One more is answered with CodeRateLimited, and its
+// pseudonym stays new.
+const MaxListed = 200
+
+// listedSpan is the thousand seconds in which listings are counted.
+func listedSpan(now Time) int64 { return int64(now) / 1e9 }
+
 // Refusal returns the verdict as an error, nil if it accepts.
 func (v Verdict) Refusal() error {
 	if v.Code == "" {
@@ -45,7 +54,7 @@ var advice = map[Code]string{
 	CodeBadTerms:        "an auction closes 10 seconds to 90 days after its listing, a soft one too",
 	CodePseudonymUsed:   "this pseudonym has signed something else: make a new one for each command",
 	CodeUnknownAuction:  "there is no such auction",
-	CodeRateLimited:     "too many commands of yours were refused here: look at the auction first",
+	CodeRateLimited:     "too many commands of yours were refused here, or too many auctions listed: look first, and slow down",
 }
 
 // JudgeList applies the rules to a list command that arrives at the given time.

@@ -34,7 +34,8 @@ type Store interface {
 	// close; a known pseudonym with other bytes or of another participant is
 	// refused with CodePseudonymUsed. A refusal by the rules is final for its
 	// pseudonym and changes nothing else; after [MaxRefused] of a participant in
-	// a log it is CodeRateLimited, and nothing is remembered. A bid in an unknown auction is refused
+	// a log it is CodeRateLimited, and nothing is remembered; so is a listing after
+	// [MaxListed] of a participant in a thousand seconds. A bid in an unknown auction is refused
 	// with CodeUnknownAuction, and nothing remembers that.
 	Place(ctx context.Context, cmd Accepted) (Answer, error)
 

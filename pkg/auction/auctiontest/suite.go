@@ -53,6 +53,7 @@ func Run(t *testing.T, open Factory) {
 		{"a withdrawal is refused with the first reason", testWithdrawRefused},
 		{"a close opens the reserve, and sells nothing below", testReserve},
 		{"so many refusals of a participant are remembered", testRefusedBound},
+		{"so many auctions of a participant are listed at a time", testListedBound},
 		{"an operator extends and cancels, in the open", testOperator},
 		{"a close is over the stamped head, once", testClose},
 		{"many close at once, one record", testCloseConcurrent},

@@ -142,3 +142,23 @@ func testRefusedBound(t *testing.T, s *Scene) {
 	_, err = s.Send(s.Bid(elsewhere, "poor", 1))
 	s.refused(err, auction.CodeBidTooLow)
 }
+
+// A participant fills no store with listings, whatever replicas it sends them
+// to. Others list all the time, and it does again in the next thousand seconds.
+func testListedBound(t *testing.T, s *Scene) {
+	const span = auction.Time(1e9)
+	s.Clock.Set((s.Clock.Time()/span + 1) * span) // so that it does not end on the way
+	for range auction.MaxListed {
+		s.Listed("busy", s.Terms())
+	}
+	more := s.List("busy", s.Terms())
+	for range 2 {
+		_, err := s.Send(more)
+		s.refused(err, auction.CodeRateLimited)
+	}
+	_, err := s.Send(Altered(more)) // nothing remembers it
+	s.refused(err, auction.CodeRateLimited)
+	s.Listed("other", s.Terms())
+	s.Clock.Set((s.Clock.Time()/span + 1) * span)
+	s.Listed("busy", s.Terms())
+}
