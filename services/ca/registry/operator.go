@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 
@@ -102,16 +101,16 @@ func (r *Registry) Audit(ctx context.Context, after int64, limit int, now auctio
 }
 
 func (r *Registry) noteOperator(ctx context.Context, action Action, now auction.Time) error {
-	return r.change(ctx, func(tx *sql.Tx) error { return record(ctx, tx, AuditEntry{At: now, Action: action}) })
+	return r.change(ctx, func(tx *tx) error { return record(tx, AuditEntry{At: now, Action: action}) })
 }
 
 // record adds an entry, whose id it chooses.
-func record(ctx context.Context, tx *sql.Tx, e AuditEntry) error {
+func record(tx *tx, e AuditEntry) error {
 	var participant []byte
 	if e.Participant != nil {
 		participant = e.Participant[:]
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO audit (at, action, person, participant, serial) VALUES (?, ?, nullif(?, 0), ?, nullif(?, ''))",
+	if err := tx.exec("INSERT INTO audit (at, action, person, participant, serial) VALUES (?, ?, nullif(?, 0), ?, nullif(?, ''))",
 		e.At, string(e.Action), e.Person, participant, e.Serial); err != nil {
 		return fmt.Errorf("record in audit: %w", err)
 	}

@@ -38,29 +38,29 @@ const RenewalGrace = 90 * 24 * time.Hour
 // the person, once and before expires. It refuses with bad_request if the person
 // has as many keys as one may have.
 func (r *Registry) Invite(ctx context.Context, code auction.Hash, p Person, now, expires auction.Time) error {
-	return r.change(ctx, func(tx *sql.Tx) error {
+	return r.change(ctx, func(tx *tx) error {
 		attributes, err := json.Marshal(p.Attributes)
 		if err != nil {
 			return fmt.Errorf("encode attributes: %w", err)
 		}
 		// The attributes of somebody who is known change with the next key.
-		id, err := addPerson(ctx, tx, p.Username, string(attributes), now)
+		id, err := addPerson(tx, p.Username, string(attributes), now)
 		if err != nil {
 			return err
 		}
-		keys, err := countKeys(ctx, tx, id)
+		keys, err := countKeys(tx, id)
 		if err != nil {
 			return err
 		}
 		if keys >= r.maxKeys {
 			return auction.Refuse(auction.CodeBadRequest, "this person has %d keys in use, and may have no more: revoke one first", keys)
 		}
-		if _, err := tx.ExecContext(ctx,
+		if err := tx.exec(
 			"INSERT INTO invites (code_hash, person, attributes, role, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
 			code[:], id, string(attributes), string(p.Role), now, expires); err != nil {
 			return fmt.Errorf("record invite: %w", err)
 		}
-		return record(ctx, tx, AuditEntry{At: now, Action: ActionInvited, Person: id})
+		return record(tx, AuditEntry{At: now, Action: ActionInvited, Person: id})
 	})
 }
 
@@ -69,13 +69,13 @@ func (r *Registry) Invite(ctx context.Context, code auction.Hash, p Person, now,
 // revoked. It refuses with bad_enrolment.
 func (r *Registry) EnrolInvited(ctx context.Context, key auction.Participant, code auction.Hash, now auction.Time, issue Issue) (Person, error) {
 	var person Person
-	err := r.change(ctx, func(tx *sql.Tx) error {
+	err := r.change(ctx, func(tx *tx) error {
 		var id int64
 		var err error
-		if id, person, err = takeInvite(ctx, tx, code, now); err != nil {
+		if id, person, err = takeInvite(tx, code, now); err != nil {
 			return err
 		}
-		return r.addKey(ctx, tx, key, id, person.Role, now, issue)
+		return r.addKey(tx, key, id, person.Role, now, issue)
 	})
 	return person, err
 }
@@ -83,23 +83,21 @@ func (r *Registry) EnrolInvited(ctx context.Context, key auction.Participant, co
 // EnrolOpen enrols somebody under a name that nobody has had yet. It refuses
 // with bad_enrolment.
 func (r *Registry) EnrolOpen(ctx context.Context, key auction.Participant, p Person, now auction.Time, issue Issue) error {
-	return r.change(ctx, func(tx *sql.Tx) error {
-		var known bool
-		if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM people WHERE username = ?)", p.Username).Scan(&known); err != nil {
-			return fmt.Errorf("look for username: %w", err)
-		}
-		if known {
+	attributes, err := json.Marshal(p.Attributes)
+	if err != nil {
+		return fmt.Errorf("encode attributes: %w", err)
+	}
+	return r.change(ctx, func(tx *tx) error {
+		var id int64
+		err := tx.row(`INSERT INTO people (username, attributes, created_at) VALUES (?, ?, ?)
+			ON CONFLICT (username) DO NOTHING RETURNING id`, p.Username, string(attributes), now).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
 			return auction.Refuse(auction.CodeBadEnrolment, "this username is taken: choose another")
 		}
-		attributes, err := json.Marshal(p.Attributes)
 		if err != nil {
-			return fmt.Errorf("encode attributes: %w", err)
+			return fmt.Errorf("record person: %w", err)
 		}
-		id, err := addPerson(ctx, tx, p.Username, string(attributes), now)
-		if err != nil {
-			return err
-		}
-		return r.addKey(ctx, tx, key, id, p.Role, now, issue)
+		return r.addKey(tx, key, id, p.Role, now, issue)
 	})
 }
 
@@ -111,12 +109,12 @@ func (r *Registry) EnrolSubject(ctx context.Context, key auction.Participant, su
 	if err != nil {
 		return Person{}, fmt.Errorf("encode attributes: %w", err)
 	}
-	err = r.change(ctx, func(tx *sql.Tx) error {
+	err = r.change(ctx, func(tx *tx) error {
 		var id int64
-		err := tx.QueryRowContext(ctx, "UPDATE people SET attributes = ? WHERE subject = ? RETURNING id, username",
+		err := tx.row("UPDATE people SET attributes = ? WHERE subject = ? RETURNING id, username",
 			string(attributes), subject[:]).Scan(&id, &p.Username)
 		if errors.Is(err, sql.ErrNoRows) {
-			err = tx.QueryRowContext(ctx, `INSERT INTO people (username, attributes, subject, created_at) VALUES (?, ?, ?, ?)
+			err = tx.row(`INSERT INTO people (username, attributes, subject, created_at) VALUES (?, ?, ?, ?)
 				ON CONFLICT (username) DO NOTHING RETURNING id`, p.Username, string(attributes), subject[:], now).Scan(&id)
 		}
 		if errors.Is(err, sql.ErrNoRows) {
@@ -125,18 +123,18 @@ func (r *Registry) EnrolSubject(ctx context.Context, key auction.Participant, su
 		if err != nil {
 			return fmt.Errorf("record person: %w", err)
 		}
-		return r.addKey(ctx, tx, key, id, p.Role, now, issue)
+		return r.addKey(tx, key, id, p.Role, now, issue)
 	})
 	return p, err
 }
 
 // takeInvite uses up an invite, and has its attributes become the person's.
-func takeInvite(ctx context.Context, tx *sql.Tx, code auction.Hash, now auction.Time) (int64, Person, error) {
+func takeInvite(tx *tx, code auction.Hash, now auction.Time) (int64, Person, error) {
 	var id int64
 	var person Person
 	var attributes string
 	// One answer for unknown, used and ended: a guess learns nothing.
-	err := tx.QueryRowContext(ctx, `UPDATE invites SET used_at = ? WHERE code_hash = ? AND used_at IS NULL AND expires_at > ?
+	err := tx.row(`UPDATE invites SET used_at = ? WHERE code_hash = ? AND used_at IS NULL AND expires_at > ?
 		RETURNING person, attributes, role`, now, code[:], now).Scan(&id, &attributes, &person.Role)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, Person{}, auction.Refuse(auction.CodeBadEnrolment, "the invite is unknown, used or ended: ask for a new one")
@@ -147,7 +145,7 @@ func takeInvite(ctx context.Context, tx *sql.Tx, code auction.Hash, now auction.
 	if err := json.Unmarshal([]byte(attributes), &person.Attributes); err != nil {
 		return 0, Person{}, fmt.Errorf("decode attributes: %w", err)
 	}
-	err = tx.QueryRowContext(ctx, "UPDATE people SET attributes = ? WHERE id = ? RETURNING username", attributes, id).Scan(&person.Username)
+	err = tx.row("UPDATE people SET attributes = ? WHERE id = ? RETURNING username", attributes, id).Scan(&person.Username)
 	if err != nil {
 		return 0, Person{}, fmt.Errorf("record person: %w", err)
 	}
@@ -155,36 +153,36 @@ func takeInvite(ctx context.Context, tx *sql.Tx, code auction.Hash, now auction.
 }
 
 // addPerson returns the id of somebody, who is added if they are new.
-func addPerson(ctx context.Context, tx *sql.Tx, username, attributes string, now auction.Time) (int64, error) {
-	if _, err := tx.ExecContext(ctx, "INSERT INTO people (username, attributes, created_at) VALUES (?, ?, ?) ON CONFLICT (username) DO NOTHING",
+func addPerson(tx *tx, username, attributes string, now auction.Time) (int64, error) {
+	if err := tx.exec("INSERT INTO people (username, attributes, created_at) VALUES (?, ?, ?) ON CONFLICT (username) DO NOTHING",
 		username, attributes, now); err != nil {
 		return 0, fmt.Errorf("record person: %w", err)
 	}
 	var id int64
-	if err := tx.QueryRowContext(ctx, "SELECT id FROM people WHERE username = ?", username).Scan(&id); err != nil {
+	if err := tx.row("SELECT id FROM people WHERE username = ?", username).Scan(&id); err != nil {
 		return 0, fmt.Errorf("look for person: %w", err)
 	}
 	return id, nil
 }
 
 // countKeys returns how many keys of a person are not revoked.
-func countKeys(ctx context.Context, tx *sql.Tx, person int64) (int, error) {
+func countKeys(tx *tx, person int64) (int, error) {
 	var n int
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM keys WHERE person = ? AND revoked_at IS NULL", person).Scan(&n); err != nil {
+	if err := tx.row("SELECT count(*) FROM keys WHERE person = ? AND revoked_at IS NULL", person).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count keys: %w", err)
 	}
 	return n, nil
 }
 
-func (r *Registry) addKey(ctx context.Context, tx *sql.Tx, key auction.Participant, person int64, role identity.Role, now auction.Time, issue Issue) error {
+func (r *Registry) addKey(tx *tx, key auction.Participant, person int64, role identity.Role, now auction.Time, issue Issue) error {
 	var known bool
-	if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM keys WHERE participant = ?)", key[:]).Scan(&known); err != nil {
+	if err := tx.row("SELECT EXISTS (SELECT 1 FROM keys WHERE participant = ?)", key[:]).Scan(&known); err != nil {
 		return fmt.Errorf("look for key: %w", err)
 	}
 	if known {
 		return auction.Refuse(auction.CodeBadEnrolment, "this key is enrolled already: renew it, or make a new one")
 	}
-	keys, err := countKeys(ctx, tx, person)
+	keys, err := countKeys(tx, person)
 	if err != nil {
 		return err
 	}
@@ -195,25 +193,20 @@ func (r *Registry) addKey(ctx context.Context, tx *sql.Tx, key auction.Participa
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO keys (participant, person, role, enrolled_at, ends_at) VALUES (?, ?, ?, ?, ?)",
+	if err := tx.exec("INSERT INTO keys (participant, person, role, enrolled_at, ends_at) VALUES (?, ?, ?, ?, ?)",
 		key[:], person, string(role), now, cert.Ends); err != nil {
 		return fmt.Errorf("record key: %w", err)
 	}
-	return addCertificate(ctx, tx, key, person, cert, now, ActionEnrolled)
+	return addCertificate(tx, key, person, cert, now, ActionEnrolled)
 }
 
-// addCertificate records a certificate, which from now on is the key's only one
-// that is active.
-func addCertificate(ctx context.Context, tx *sql.Tx, key auction.Participant, person int64, cert Certificate, now auction.Time, action Action) error {
-	if _, err := tx.ExecContext(ctx, "UPDATE certificates SET superseded_at = ? WHERE participant = ? AND superseded_at IS NULL",
-		now, key[:]); err != nil {
-		return fmt.Errorf("supersede certificate: %w", err)
-	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO certificates (serial, participant, issued_at, ends_at) VALUES (?, ?, ?, ?)",
+// addCertificate records a certificate of a key that has none which is active.
+func addCertificate(tx *tx, key auction.Participant, person int64, cert Certificate, now auction.Time, action Action) error {
+	if err := tx.exec("INSERT INTO certificates (serial, participant, issued_at, ends_at) VALUES (?, ?, ?, ?)",
 		cert.Serial, key[:], now, cert.Ends); err != nil {
 		return fmt.Errorf("record certificate: %w", err)
 	}
-	return record(ctx, tx, AuditEntry{At: now, Action: action, Person: person, Participant: &key, Serial: cert.Serial})
+	return record(tx, AuditEntry{At: now, Action: action, Person: person, Participant: &key, Serial: cert.Serial})
 }
 
 // Renew records a new certificate for a key that is enrolled, not revoked, and
@@ -221,8 +214,8 @@ func addCertificate(ctx context.Context, tx *sql.Tx, key auction.Participant, pe
 // certificate_revoked.
 func (r *Registry) Renew(ctx context.Context, key auction.Participant, now auction.Time, issue Issue) (Person, error) {
 	var person Person
-	err := r.change(ctx, func(tx *sql.Tx) error {
-		entry, err := findKey(ctx, tx, key)
+	err := r.change(ctx, func(tx *tx) error {
+		entry, err := findKey(tx, key)
 		if err != nil {
 			return err
 		}
@@ -234,10 +227,13 @@ func (r *Registry) Renew(ctx context.Context, key auction.Participant, now aucti
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE keys SET ends_at = max(ends_at, ?) WHERE participant = ?", cert.Ends, key[:]); err != nil {
+		if err := tx.exec("UPDATE keys SET ends_at = max(ends_at, ?) WHERE participant = ?", cert.Ends, key[:]); err != nil {
 			return fmt.Errorf("record renewal: %w", err)
 		}
-		return addCertificate(ctx, tx, key, entry.id, cert, now, ActionRenewed)
+		if err := tx.exec("UPDATE certificates SET superseded_at = ? WHERE participant = ? AND superseded_at IS NULL", now, key[:]); err != nil {
+			return fmt.Errorf("supersede certificate: %w", err)
+		}
+		return addCertificate(tx, key, entry.id, cert, now, ActionRenewed)
 	})
 	return person, err
 }
@@ -249,11 +245,11 @@ type keyEntry struct {
 }
 
 // findKey returns a key that may be used, or refuses.
-func findKey(ctx context.Context, tx *sql.Tx, key auction.Participant) (keyEntry, error) {
+func findKey(tx *tx, key auction.Participant) (keyEntry, error) {
 	var entry keyEntry
 	var username, attributes sql.NullString // NULL of somebody who is erased, whose keys are revoked
 	var revoked sql.NullInt64
-	err := tx.QueryRowContext(ctx, `SELECT people.id, username, attributes, role, ends_at, revoked_at FROM keys
+	err := tx.row(`SELECT people.id, username, attributes, role, ends_at, revoked_at FROM keys
 		JOIN people ON people.id = keys.person WHERE participant = ?`, key[:]).
 		Scan(&entry.id, &username, &attributes, &entry.person.Role, &entry.ends, &revoked)
 	switch {

@@ -32,7 +32,8 @@ const readers = 4
 // A Registry is safe for concurrent use.
 type Registry struct {
 	maxKeys int
-	write   *sql.DB // one connection: SQLite has one writer, and this one waits for nobody
+	writing *sql.DB // one connection, the writer's: SQLite has one at a time
+	writer  *writer
 	read    *sql.DB
 }
 
@@ -49,18 +50,22 @@ func Open(ctx context.Context, path string, maxKeys int) (*Registry, error) {
 	if err := file.Close(); err != nil {
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
-	write, err := connect(path, 1, "immediate")
+	writing, err := connect(path, 1, "immediate")
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, write); err != nil {
-		return nil, errors.Join(err, write.Close())
+	if err := migrate(ctx, writing); err != nil {
+		return nil, errors.Join(err, writing.Close())
+	}
+	conn, err := writing.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open registry: %w", err), writing.Close())
 	}
 	read, err := connect(path, readers, "deferred")
 	if err != nil {
-		return nil, errors.Join(err, write.Close())
+		return nil, errors.Join(err, conn.Close(), writing.Close())
 	}
-	return &Registry{maxKeys: maxKeys, write: write, read: read}, nil
+	return &Registry{maxKeys: maxKeys, writing: writing, writer: startWriter(conn), read: read}, nil
 }
 
 func connect(path string, connections int, lock string) (*sql.DB, error) {
@@ -113,8 +118,10 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// Close ends the use of the registry.
-func (r *Registry) Close() error { return errors.Join(r.read.Close(), r.write.Close()) }
+// Close ends the use of the registry. Nothing else is called after it.
+func (r *Registry) Close() error {
+	return errors.Join(r.writer.close(), r.read.Close(), r.writing.Close())
+}
 
 // Ready reports whether the registry answers.
 func (r *Registry) Ready(ctx context.Context) error {
@@ -125,19 +132,8 @@ func (r *Registry) Ready(ctx context.Context) error {
 	return nil
 }
 
-// change runs one transaction: all of it is durable when change returns nil, and
-// none of it has happened when it returns an error.
-func (r *Registry) change(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := r.write.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin change: %w", err)
-	}
-	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back
-	if err := do(tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit change: %w", err)
-	}
-	return nil
+// change makes one change: all of it is durable when change returns nil, and none of
+// it has happened when it returns an error.
+func (r *Registry) change(ctx context.Context, do func(*tx) error) error {
+	return r.writer.put(ctx, r.writer.changes, do)
 }

@@ -28,10 +28,10 @@ func (r *Registry) KeyOfSerial(ctx context.Context, serial string) (auction.Part
 // Revoke revokes a key and with it all of its certificates. Doing it again
 // changes nothing. It refuses with bad_request a key that is not enrolled.
 func (r *Registry) Revoke(ctx context.Context, key auction.Participant, reason identity.RevocationReason, now auction.Time) error {
-	return r.change(ctx, func(tx *sql.Tx) error {
+	return r.change(ctx, func(tx *tx) error {
 		var person int64
 		var revoked sql.NullInt64
-		err := tx.QueryRowContext(ctx, "SELECT person, revoked_at FROM keys WHERE participant = ?", key[:]).Scan(&person, &revoked)
+		err := tx.row("SELECT person, revoked_at FROM keys WHERE participant = ?", key[:]).Scan(&person, &revoked)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return auction.Refuse(auction.CodeBadRequest, "no such participant is enrolled")
@@ -40,15 +40,15 @@ func (r *Registry) Revoke(ctx context.Context, key auction.Participant, reason i
 		case revoked.Valid:
 			return nil
 		}
-		return revoke(ctx, tx, key, person, reason, now)
+		return revoke(tx, key, person, reason, now)
 	})
 }
 
-func revoke(ctx context.Context, tx *sql.Tx, key auction.Participant, person int64, reason identity.RevocationReason, now auction.Time) error {
-	if _, err := tx.ExecContext(ctx, "UPDATE keys SET revoked_at = ?, reason = ? WHERE participant = ?", now, int(reason), key[:]); err != nil {
+func revoke(tx *tx, key auction.Participant, person int64, reason identity.RevocationReason, now auction.Time) error {
+	if err := tx.exec("UPDATE keys SET revoked_at = ?, reason = ? WHERE participant = ?", now, int(reason), key[:]); err != nil {
 		return fmt.Errorf("record revocation: %w", err)
 	}
-	return record(ctx, tx, AuditEntry{At: now, Action: ActionRevoked, Person: person, Participant: &key})
+	return record(tx, AuditEntry{At: now, Action: ActionRevoked, Person: person, Participant: &key})
 }
 
 // A Revocation is the content of the next revocation list.
@@ -64,11 +64,11 @@ const crlKeep = 24 * time.Hour
 // NextRevocation numbers a new list, and returns what is to be on it.
 func (r *Registry) NextRevocation(ctx context.Context, now auction.Time) (Revocation, error) {
 	var next Revocation
-	err := r.change(ctx, func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, "UPDATE counters SET value = value + 1 WHERE name = 'crl' RETURNING value").Scan(&next.Number); err != nil {
+	err := r.change(ctx, func(tx *tx) error {
+		if err := tx.row("UPDATE counters SET value = value + 1 WHERE name = 'crl' RETURNING value").Scan(&next.Number); err != nil {
 			return fmt.Errorf("number revocation list: %w", err)
 		}
-		rows, err := tx.QueryContext(ctx, `SELECT serial, revoked_at, reason FROM certificates JOIN keys USING (participant)
+		rows, err := tx.query(`SELECT serial, revoked_at, reason FROM certificates JOIN keys USING (participant)
 			WHERE revoked_at IS NOT NULL AND certificates.ends_at > ? ORDER BY serial`, now.Add(-crlKeep))
 		if err != nil {
 			return fmt.Errorf("list revoked certificates: %w", err)
