@@ -84,6 +84,11 @@ func NewIssuer(chain [][]byte, key *ecdsa.PrivateKey) (*Issuer, error) {
 // NotAfter returns when the issuer's own certificate ends.
 func (i *Issuer) NotAfter() time.Time { return i.cert.NotAfter }
 
+// ValidAt reports whether the issuer's own certificate is valid at a time.
+func (i *Issuer) ValidAt(t time.Time) bool {
+	return !t.Before(i.cert.NotBefore) && !t.After(i.cert.NotAfter)
+}
+
 // NewIntermediate signs the certificate of a house's CA. It may sign leaves of
 // participants and auditors, and nothing else: the policies leave out the other
 // roles, the key usage leaves out time stamping, and no CA may stand below it.
@@ -106,15 +111,21 @@ func (i *Issuer) NewIntermediate(pub *ecdsa.PublicKey, house string, notBefore, 
 // it and the root. Participants' certificates differ in key, serial number and
 // dates alone, so a certificate names nobody.
 func (i *Issuer) Issue(pub *ecdsa.PublicKey, p Profile) ([][]byte, error) {
+	chain, _, err := i.IssueNumbered(pub, p)
+	return chain, err
+}
+
+// IssueNumbered is Issue, and also tells the serial number, as [Certificate] has it.
+func (i *Issuer) IssueNumbered(pub *ecdsa.PublicKey, p Profile) (chain [][]byte, serial string, err error) {
 	template, err := leafTemplate(p)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	der, err := i.sign(template, pub)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return append([][]byte{der}, i.chain...), nil
+	return append([][]byte{der}, i.chain...), serialText(template.SerialNumber), nil
 }
 
 func (i *Issuer) sign(template *x509.Certificate, pub *ecdsa.PublicKey) ([]byte, error) {
@@ -124,6 +135,7 @@ func (i *Issuer) sign(template *x509.Certificate, pub *ecdsa.PublicKey) ([]byte,
 	if template.NotAfter.After(i.cert.NotAfter) {
 		return nil, errors.New("issue certificate: it would outlive its issuer")
 	}
+	// It checks its own signature, so that a fault of the machine gives nothing away.
 	der, err := x509.CreateCertificate(rand.Reader, template, i.cert, pub, i.key)
 	if err != nil {
 		return nil, fmt.Errorf("issue certificate: %w", err)
