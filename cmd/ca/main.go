@@ -44,5 +44,6 @@ func run(ctx context.Context, args []string) error {
 	if err := program.Parse(&cfg, args); err != nil {
 		return err
 	}
+	ops.UseMemory(os.DirFS("/"))
 	return ca.Run(ctx, cfg)
 }

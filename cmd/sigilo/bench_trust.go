@@ -46,7 +46,7 @@ func (c *benchTSACmd) Run(ctx context.Context, a *app) error {
 
 type benchCACmd struct {
 	contestFlags
-	Certificates int `help:"Of each round." default:"1000"`
+	Certificates int `help:"Of each round." default:"1500"`
 }
 
 func (benchCACmd) Help() string {
@@ -75,6 +75,7 @@ type benchTSAServerCmd struct{ tsa.Config }
 // log of errors alone.
 func (c *benchTSAServerCmd) Run(ctx context.Context, a *app) error {
 	c.Log = ops.NewLogger(a.err, slog.LevelError)
+	ops.UseMemory(os.DirFS("/"))
 	return tsa.Run(ctx, c.Config)
 }
 
@@ -83,5 +84,6 @@ type benchCAServerCmd struct{ ca.Config }
 // Run runs the CA that bench ca measures, likewise.
 func (c *benchCAServerCmd) Run(ctx context.Context, a *app) error {
 	c.Log = ops.NewLogger(a.err, slog.LevelError)
+	ops.UseMemory(os.DirFS("/"))
 	return ca.Run(ctx, c.Config)
 }

@@ -35,5 +35,6 @@ func run(ctx context.Context, args []string) error {
 		}
 		return err
 	}
+	ops.UseMemory(os.DirFS("/"))
 	return tsa.Run(ctx, cfg)
 }
