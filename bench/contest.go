@@ -62,13 +62,15 @@ func (d *done) cpuEach() float64 {
 
 func (d *done) rate() float64 { return float64(d.count) / d.took.Seconds() }
 
-// start starts a server, which the others are then measured beside.
-func (c *contest) start(ctx context.Context, name, ready, path string, argv func(address string) []string) error {
+// start starts a server, to be measured beside those before it, and returns its base
+// URL.
+func (c *contest) start(ctx context.Context, name, ready, path string, argv func(address string) []string) (string, error) {
 	s, err := startServer(ctx, name, ready, path, argv)
-	if err == nil {
-		c.servers = append(c.servers, s)
+	if err != nil {
+		return "", err
 	}
-	return err
+	c.servers = append(c.servers, s)
+	return strings.TrimSuffix(s.url, path), nil
 }
 
 // run measures all servers. prepare returns the jobs of one round, by server.

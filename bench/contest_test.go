@@ -60,47 +60,50 @@ func TestStampJob(t *testing.T) {
 	}
 }
 
-// Each certificate request gets one certificate of our CA, and one alone; the
-// answers of the peer's kind are not taken for ours.
+// Each newcomer gets one certificate of our CA, and one alone; an answer of the
+// peer's is not taken for ours.
 func TestCertificateJobs(t *testing.T) {
 	const certificates = 9
-	requests, err := newRequests(certificates)
+	newcomers, err := newRequests(certificates, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := here(startOwnCA(t) + "/api/sign-csr")
-	job, err := enrolJob(requests, 0)
+	url, token := startOwnCA(t)
+	kind := ours(url, token)
+	job, err := kind.job(t.Context(), newcomers)
 	if err != nil {
 		t.Fatal(err)
 	}
+	server := here(url + "/api/sign-csr")
 	var sum done
-	if err := ours.work(t.Context(), 4, job, &sum); err != nil {
+	if err := server.work(t.Context(), 4, job, &sum); err != nil {
 		t.Fatal(err)
 	}
 	if sum.count != certificates || sum.cpuEach() < 0 || sum.rate() <= 0 {
 		t.Errorf("%d certificates, want %d", sum.count, certificates)
 	}
-	if err := ours.work(t.Context(), 4, job, new(done)); err == nil {
-		t.Error("the same keys were enrolled twice")
-	}
-	step, err := stepJob(requests)
-	if err != nil {
-		t.Fatal(err)
+	if err := server.work(t.Context(), 4, job, new(done)); err == nil {
+		t.Error("an invite was good twice")
 	}
 	const answer = `{"crt":"PEM","ca":"PEM","certChain":["PEM","PEM"]}`
-	if err := step.look([]byte(answer)); err != nil {
+	if err := peers("").look([]byte(answer)); err != nil {
 		t.Error(err)
 	}
-	if job.look([]byte(answer)) == nil || step.look([]byte(`{}`)) == nil {
+	if kind.look([]byte(answer)) == nil || peers("").look([]byte(`{}`)) == nil {
 		t.Error("an answer without a certificate is taken for one")
 	}
 }
 
-// startOwnCA runs a CA in mode open for as long as the test, and returns its URL.
-func startOwnCA(t *testing.T) string {
+// startOwnCA runs a CA for as long as the test, and returns its URL and its operator's
+// token.
+func startOwnCA(t *testing.T) (url, token string) {
 	t.Helper()
 	listening := make(chan string, 1)
-	cfg := ca.Config{House: bidHouse, Mode: ca.ModeOpen, CertificateLife: time.Hour}.WithFiles(bootstrap(t))
+	cfg := ca.Config{House: bidHouse, Mode: ca.ModeInvite, CertificateLife: time.Hour}.WithFiles(bootstrap(t))
+	secret, err := os.ReadFile(cfg.OperatorToken)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg.Listen, cfg.Internal = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Registry = filepath.Join(t.TempDir(), "registry.db")
 	cfg.OnListen = func(public, _ string) { listening <- public }
@@ -115,11 +118,11 @@ func startOwnCA(t *testing.T) string {
 	})
 	select {
 	case address := <-listening:
-		return "http://" + address
+		return "http://" + address, string(secret)
 	case err := <-ended:
 		ended <- nil
 		t.Fatal(err)
-		return ""
+		return "", ""
 	}
 }
 

@@ -112,18 +112,19 @@ func (cfg TSAConfig) start(ctx context.Context, c *contest, dir string) error {
 		return err
 	}
 	key, certificate := ca.TSAFiles(bidAuthority, false)
-	err = c.start(ctx, "sigilo", "/api/certificates", "/api/timestamp", func(address string) []string {
+	_, err = c.start(ctx, "sigilo", "/api/certificates", "/api/timestamp", func(address string) []string {
 		return append(cfg.Server[:len(cfg.Server):len(cfg.Server)], "--listen", address, "--internal", "127.0.0.1:0",
 			"--certificate", filepath.Join(dir, certificate), "--key", filepath.Join(dir, key))
 	})
 	if err != nil || peer == "" {
 		return err
 	}
-	return c.start(ctx, "peer", "/ping", "/api/v1/timestamp", func(address string) []string {
+	_, err = c.start(ctx, "peer", "/ping", "/api/v1/timestamp", func(address string) []string {
 		host, port, _ := net.SplitHostPort(address) // startServer has joined them
 		return []string{
 			peer, "serve", "--host", host, "--port", port,
 			"--timestamp-signer", "memory", "--disable-ntp-monitoring", "--log-type", "prod",
 		}
 	})
+	return err
 }

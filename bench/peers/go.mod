@@ -6,7 +6,10 @@ go 1.26.0
 
 tool github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server
 
-require github.com/smallstep/certificates v0.30.2
+require (
+	github.com/smallstep/certificates v0.30.2
+	go.step.sm/crypto v0.81.0
+)
 
 require (
 	cloud.google.com/go v0.123.0 // indirect
@@ -156,6 +159,7 @@ require (
 	github.com/sigstore/sigstore/pkg/signature/kms/gcp v1.10.6 // indirect
 	github.com/sigstore/sigstore/pkg/signature/kms/hashivault v1.10.6 // indirect
 	github.com/sigstore/timestamp-authority/v2 v2.1.0 // indirect
+	github.com/sirupsen/logrus v1.9.4 // indirect
 	github.com/slackhq/nebula v1.10.3 // indirect
 	github.com/smallstep/cli-utils v0.12.2 // indirect
 	github.com/smallstep/linkedca v0.25.0 // indirect
@@ -183,7 +187,6 @@ require (
 	go.opentelemetry.io/otel v1.43.0 // indirect
 	go.opentelemetry.io/otel/metric v1.43.0 // indirect
 	go.opentelemetry.io/otel/trace v1.43.0 // indirect
-	go.step.sm/crypto v0.81.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.28.0 // indirect
 	go.yaml.in/yaml/v2 v2.4.3 // indirect

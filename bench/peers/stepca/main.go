@@ -3,9 +3,8 @@
 // in memory, and each certificate is recorded in step-ca's own database, of the kind
 // that "step ca init" makes, which is on the disk before the answer goes out.
 //
-// POST /sign takes the JSON of step-ca's own /sign, less its one-time token, and
-// answers as that does. Nobody has to prove who they are, and no certificate
-// template is run.
+// POST /1.0/sign is step-ca's own handler. POST /token?sub=NAME answers with the
+// one-time token that it wants, by a provisioner of the kind that "step ca init" makes.
 package main
 
 import (
@@ -14,8 +13,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -24,9 +21,18 @@ import (
 	"os"
 	"time"
 
+	"github.com/smallstep/certificates/api"
 	"github.com/smallstep/certificates/authority"
+	"github.com/smallstep/certificates/authority/config"
 	"github.com/smallstep/certificates/authority/provisioner"
 	"github.com/smallstep/certificates/db"
+	"go.step.sm/crypto/jose"
+)
+
+const (
+	provisionerName = "bench"
+	audience        = "https://localhost/1.0/sign"
+	lifetime        = 8 * time.Hour // of certificates, and of tokens
 )
 
 func main() {
@@ -40,33 +46,39 @@ func run(args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: stepca ADDRESS FOLDER")
 	}
-	ca, err := newAuthority(args[1])
+	key, err := jose.GenerateJWK("EC", "P-256", "ES256", "sig", "", 0)
+	if err != nil {
+		return err
+	}
+	ca, err := newAuthority(args[1], key.Public())
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("POST /sign", func(w http.ResponseWriter, r *http.Request) {
-		answer, err := sign(ca, r)
+	mux.HandleFunc("GET /health", api.Health)
+	mux.HandleFunc("POST /1.0/sign", func(w http.ResponseWriter, r *http.Request) {
+		api.Sign(w, r.WithContext(authority.NewContext(r.Context(), ca)))
+	})
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		token, err := newToken(key, r.FormValue("sub"))
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(answer) // whoever asked may have gone
+		_, _ = io.WriteString(w, token) // whoever asked may have gone
 	})
 	server := &http.Server{Addr: args[0], Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	return server.ListenAndServe()
 }
 
 // newAuthority makes a root and an intermediate, and an authority of them with
-// a database in the folder.
-func newAuthority(folder string) (*authority.Authority, error) {
+// a database in the folder and one provisioner, whose key is given.
+func newAuthority(folder string, key jose.JSONWebKey) (*authority.Authority, error) {
 	root, rootKey, err := certificate("Root", nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	intermediate, key, err := certificate("Intermediate", root, rootKey)
+	intermediate, signer, err := certificate("Intermediate", root, rootKey)
 	if err != nil {
 		return nil, err
 	}
@@ -74,50 +86,30 @@ func newAuthority(folder string) (*authority.Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return authority.NewEmbedded(authority.WithX509RootCerts(root),
-		authority.WithX509Signer(intermediate, key), authority.WithDatabase(store))
+	life := &provisioner.Duration{Duration: lifetime}
+	return authority.NewEmbedded(
+		authority.WithConfig(&config.Config{
+			DNSNames: []string{"localhost"},
+			AuthorityConfig: &config.AuthConfig{Provisioners: provisioner.List{&provisioner.JWK{
+				Type: "JWK", Name: provisionerName, Key: &key,
+				Claims: &provisioner.Claims{DefaultTLSDur: life, MaxTLSDur: life},
+			}}},
+		}),
+		authority.WithX509RootCerts(root), authority.WithX509Signer(intermediate, signer), authority.WithDatabase(store))
 }
 
-// sign does what step-ca's handler of /sign does.
-func sign(ca *authority.Authority, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, 16<<10))
+// newToken lets somebody have a certificate for a name, once.
+func newToken(key *jose.JSONWebKey, name string) (string, error) {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key.Key},
+		new(jose.SignerOptions).WithType("JWT").WithHeader("kid", key.KeyID))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	var request struct {
-		CSR string `json:"csr"`
-	}
-	if err := json.Unmarshal(body, &request); err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode([]byte(request.CSR))
-	if block == nil {
-		return nil, errors.New("csr is not PEM")
-	}
-	csr, err := x509.ParseCertificateRequest(block.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	// The library checks the request's signature.
-	chain, err := ca.SignWithContext(r.Context(), csr, provisioner.SignOptions{}, lifetime{})
-	if err != nil {
-		return nil, err
-	}
-	texts := make([]string, len(chain))
-	for i, cert := range chain {
-		texts[i] = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
-	}
-	return json.Marshal(map[string]any{"crt": texts[0], "ca": texts[1], "certChain": texts})
-}
-
-// lifetime sets the dates, which a provisioner would do.
-type lifetime struct{}
-
-// Modify implements provisioner.CertificateModifier.
-func (lifetime) Modify(cert *x509.Certificate, _ provisioner.SignOptions) error {
-	cert.NotBefore = time.Now().Add(-time.Minute)
-	cert.NotAfter = cert.NotBefore.Add(8 * time.Hour)
-	return nil
+	now := time.Now()
+	return jose.Signed(signer).Claims(jose.Claims{
+		Issuer: provisionerName, Subject: name, Audience: jose.Audience{audience}, ID: rand.Text(),
+		NotBefore: jose.NewNumericDate(now), IssuedAt: jose.NewNumericDate(now), Expiry: jose.NewNumericDate(now.Add(lifetime)),
+	}).Claims(map[string]any{"sans": []string{name}}).CompactSerialize()
 }
 
 // certificate makes a CA's certificate, self-signed without a parent.
