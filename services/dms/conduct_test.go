@@ -113,6 +113,8 @@ func TestFalseSignaturesEndTheSession(t *testing.T) {
 	s.srv.checker, err = accept.New("demo", [][]byte{root}, nil)
 	must(err)
 	c := s.srv.newConn()
+	client, stop := s.pair(c)
+	defer stop()
 	c.party = party("liar")
 	c.party.Certificate.Key = &other.PublicKey
 	c.record, err = s.srv.conduct.enter(c.party.Certificate.Participant)
@@ -124,7 +126,7 @@ func TestFalseSignaturesEndTheSession(t *testing.T) {
 	cmd, err := wire.ParseCommand(jws)
 	must(err)
 	for i := range falseBurst + 1 {
-		if len(c.ended) > 0 {
+		if c.life.ended {
 			t.Fatalf("ended after %d", i)
 		}
 		_, err = c.check(t.Context(), &wire.CommandRequest{ID: 1, JWS: string(jws)}, cmd, auction.Hash{}, auction.Policy{})
@@ -132,7 +134,8 @@ func TestFalseSignaturesEndTheSession(t *testing.T) {
 			t.Fatalf("command %d: %v", i+1, err)
 		}
 	}
-	if got := closeCode(<-c.ended); got != websocket.StatusCode(wire.CloseRateLimited) {
+	_, _, err = client.Read(t.Context())
+	if got := websocket.CloseStatus(err); got != websocket.StatusCode(wire.CloseRateLimited) {
 		t.Errorf("closed with %d, want %d", got, wire.CloseRateLimited)
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"errors"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
@@ -26,9 +24,6 @@ const (
 	// that falls further behind is cut off and resumes from its positions.
 	queueMessages = 4096
 	queueBytes    = 1 << 20
-	// byeAfter is how long a connection stays after its goodbye, so that the
-	// client has the next one before it leaves this one.
-	byeAfter = 3 * time.Second
 	// Anybody may be a spectator, any number of times, so it gets less: the size
 	// of a message, requests, follows, and room for two of the largest pages.
 	spectatorLimit      = 4 << 10
@@ -47,11 +42,10 @@ type conn struct {
 	record  *record          // of the party's conduct; nil for a spectator
 	queue   *broadcast.Queue
 	limiter *rate.Limiter   // of requests; a participant's connections share theirs
-	ctx     context.Context // of the handshake, which the door may end
+	ctx     context.Context // of all that is done for it; the door may end a handshake
 	cancel  context.CancelFunc
-	byes    chan wire.Reason // asks the timer to say goodbye
-	ended   chan error       // why the connection ends, for the timer; the first reason counts
-	tasks   sync.WaitGroup   // all goroutines but that of the timer
+	life    life
+	tasks   sync.WaitGroup // what runs beside the reader
 
 	follows    map[auction.LogID]func() // owned by the reader: ends each follow
 	maxFollows int
@@ -60,7 +54,7 @@ type conn struct {
 func (s *server) newConn() *conn {
 	c := &conn{
 		srv: s, queue: broadcast.NewQueue(queueMessages, queueBytes), limiter: rate.NewLimiter(requestRate, requestBurst),
-		byes: make(chan wire.Reason, 1), ended: make(chan error, 1), follows: make(map[auction.LogID]func()), maxFollows: maxFollows,
+		follows: make(map[auction.LogID]func()), maxFollows: maxFollows,
 	}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	return c
@@ -191,35 +185,22 @@ func closeText(err error) string {
 	return ""
 }
 
-// run reads, writes and watches the time until one of them ends, and tells the
-// client why. Until then nothing may cut off a call on the socket, which would
-// end it without a word: ctx is not for such calls.
+// run serves the connection until the first reason to end it. Until the client
+// is told, nothing may cut off a call on the socket, which would end it without a
+// word: contexts are not for such calls.
 func (c *conn) run(plain *plainConn) {
-	ctx, cancel := context.WithCancel(c.srv.ctx)
-	defer cancel()
-	c.tasks.Go(func() { c.end(c.contain(func() error { return c.read(ctx) })) })
 	if c.session == nil {
 		c.srv.pump.Attach(c.queue, outlet{c, plain})
 	} else {
-		c.tasks.Go(func() { c.end(c.write(ctx)) })
-		c.tasks.Go(func() { c.srv.mail.open(ctx, c) })
+		c.tasks.Go(func() { c.end(c.write(c.ctx)) })
+		c.tasks.Go(func() { c.srv.mail.open(c.ctx, c) })
 		defer c.srv.mail.close(c)
 	}
-	err := c.watchTime(ctx)
-	c.queue.Close(err)
-	c.socket.ws.Close(closeCode(err), closeText(err))
-	cancel()
+	c.live()
+	c.end(c.contain(func() error { return c.read(c.ctx) }))
 	c.tasks.Wait()
 	for _, stop := range c.follows {
 		stop()
-	}
-}
-
-// end ends the connection for the first reason that it is given.
-func (c *conn) end(err error) {
-	select {
-	case c.ended <- err:
-	default:
 	}
 }
 
@@ -297,75 +278,6 @@ func (c *conn) send(frame []byte) error {
 		frame = sealed
 	}
 	return c.socket.Write(context.Background(), frame)
-}
-
-// watchTime pings, and says goodbye when the connection has lived long enough,
-// when its token ends, or when it is told to. It returns why the connection
-// ends.
-func (c *conn) watchTime(ctx context.Context) error {
-	life := c.srv.cfg.SessionLife
-	life -= rand.N(life / 10) // spread, so that not all come back at once
-	age := time.NewTimer(life)
-	defer age.Stop()
-	ping := time.NewTicker(c.srv.pingEvery)
-	defer ping.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-c.ended:
-			return err
-		case <-age.C:
-			return c.sayBye(ctx, wire.ReasonAge)
-		case reason := <-c.byes:
-			return c.sayBye(ctx, reason)
-		case <-ping.C:
-			if c.tokenEnds() {
-				return c.sayBye(ctx, wire.ReasonToken)
-			}
-			c.tasks.Go(c.ping)
-		}
-	}
-}
-
-// ping ends the connection unless the client answers. It takes a goroutine of
-// its own for as long as that takes, and not for longer.
-func (c *conn) ping() {
-	ctx, cancel := context.WithTimeout(c.srv.ctx, writeTimeout)
-	defer cancel()
-	if err := c.socket.ws.Ping(ctx); err != nil {
-		c.end(err)
-	}
-}
-
-// tokenEnds reports whether the token ends before the next look.
-func (c *conn) tokenEnds() bool {
-	if c.party == nil {
-		return false
-	}
-	now, err := c.srv.clock.Now()
-	return err == nil && now.Add(c.srv.pingEvery) >= c.party.Expires
-}
-
-// bye asks the connection to say goodbye; the first reason counts.
-func (c *conn) bye(reason wire.Reason) {
-	select {
-	case c.byes <- reason:
-	default:
-	}
-}
-
-func (c *conn) sayBye(ctx context.Context, reason wire.Reason) error {
-	if err := c.answer(&wire.ByeNotice{Reason: reason, After: uint64(c.srv.byeAfter.Milliseconds())}); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-	case err := <-c.ended:
-		return err
-	case <-time.After(c.srv.byeAfter):
-	}
-	return errBye
 }
 
 var errLarge = errors.New("a message is larger than a frame")

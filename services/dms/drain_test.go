@@ -10,8 +10,8 @@ import (
 // replica waits no longer than its clients stay. Time here is the bubble's own.
 func TestGoodbyesAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := Config{MaxSessions: 10, DrainTime: 20 * time.Second}
-		s := &server{cfg: cfg, ctx: t.Context(), door: newDoor(cfg), cancel: func() {}}
+		cfg := Config{MaxSessions: 10, DrainTime: 20 * time.Second, SessionLife: time.Hour}
+		s := &server{cfg: cfg, ctx: t.Context(), door: newDoor(cfg), cancel: func() {}, pingEvery: time.Hour, byeAfter: time.Hour}
 		start := time.Now()
 		told := make(chan time.Duration, 4)
 		for range cap(told) {
@@ -19,8 +19,11 @@ func TestGoodbyesAreSpread(t *testing.T) {
 			if err := s.door.enter(c, "192.0.2.1"); err != nil {
 				t.Fatal(err)
 			}
+			c.live()
 			go func() {
-				<-c.byes
+				if _, err := c.queue.Next(t.Context()); err != nil {
+					t.Error(err)
+				}
 				told <- time.Since(start)
 				time.Sleep(byeAfter)
 				s.door.leave(c)

@@ -94,12 +94,8 @@ func crowded(t *testing.T, n int) (*server, []*conn) {
 // told counts the connections that were asked to go.
 func told(conns []*conn) (n int) {
 	for _, c := range conns {
-		select {
-		case reason := <-c.byes:
-			if reason == wire.ReasonRebalancing {
-				n++
-			}
-		default:
+		if c.life.leaving == wire.ReasonRebalancing {
+			n++
 		}
 	}
 	return n
