@@ -210,10 +210,23 @@ func (c *conn) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.handle(ctx, message); err != nil {
+		if c.session == nil {
+			err = c.handleAside(ctx, message)
+		} else {
+			err = c.handle(ctx, message)
+		}
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// handleAside handles a spectator's message on another stack: this one stays as
+// small as waiting for the next message needs, which is what most spectators do.
+func (c *conn) handleAside(ctx context.Context, message []byte) error {
+	done := make(chan error, 1)
+	go func() { done <- c.contain(func() error { return c.handle(ctx, message) }) }()
+	return <-done
 }
 
 // frames are buffers for the frames of sessions, longer than the longest.
