@@ -64,11 +64,7 @@ type Listing struct {
 
 // PrepareList signs and stamps a listing under the policy in force.
 func (c *Client) PrepareList(ctx context.Context, l Listing) (Prepared, error) {
-	link, err := c.connected(ctx)
-	if err != nil {
-		return Prepared{}, err
-	}
-	if err := c.learn(ctx, link); err != nil {
+	if err := c.onLink(ctx, func(link *link) error { return c.learn(ctx, link) }); err != nil {
 		return Prepared{}, err
 	}
 	t, err := c.trusted(ctx)

@@ -149,14 +149,14 @@ func (c *Client) open(ctx context.Context) (*link, error) {
 // resumeFollow has a log go on over a new connection. What the house refuses is
 // the matter of that log alone, and does not end the connection: for a moment,
 // then it is asked again while the connection lasts, or for good, then the
-// following fails.
+// following fails. A token that has ended is the connection's matter.
 func (c *Client) resumeFollow(ctx context.Context, f *Follow, l *link) error {
 	if f.failed() {
 		return nil
 	}
 	err := f.resume(ctx, l)
 	var refusal *auction.Refusal
-	if !errors.As(err, &refusal) {
+	if !errors.As(err, &refusal) || c.leftExpired(l, err) {
 		return err
 	}
 	if !refusal.Code.Temporary() {
@@ -169,7 +169,7 @@ func (c *Client) resumeFollow(ctx context.Context, f *Follow, l *link) error {
 				return
 			}
 			err := f.resume(c.ctx, l)
-			if !errors.As(err, &refusal) {
+			if !errors.As(err, &refusal) || c.leftExpired(l, err) {
 				return
 			}
 			if !refusal.Code.Temporary() {
@@ -312,24 +312,54 @@ func (c *Client) move(old *link, reason wire.Reason) {
 	})
 }
 
-// ask sends a request until it is answered: over the next connection if one is
-// lost, and again after a pause where the house asks for that. build makes the
-// request anew for each try; its command must be the same bytes.
-func (c *Client) ask(ctx context.Context, build func(id uint32) wire.ClientMessage) (wire.ServerMessage, error) {
+// onLink does something over a connection until it is done: over the next
+// connection if one is lost, and again after a pause where the house asks for
+// that. What do does must be good to do twice.
+func (c *Client) onLink(ctx context.Context, do func(*link) error) error {
 	for pause := minBackoff; ; pause = min(2*pause, maxBackoff) {
-		m, err := c.askOnce(ctx, build)
+		l, err := c.connected(ctx)
 		if err == nil {
-			return m, nil
+			err = do(l)
+			c.leftExpired(l, err)
+		}
+		if err == nil {
+			return nil
 		}
 		code := auction.CodeOf(err)
 		retry := errors.Is(err, errLost) || code.Temporary() || code == auction.CodeTokenExpired
 		if !retry || ctx.Err() != nil {
-			return nil, err
+			return err
 		}
 		if ended := c.wait(ctx, pause); ended != nil {
-			return nil, errors.Join(ended, err)
+			return errors.Join(ended, err)
 		}
 	}
+}
+
+// leftExpired gives up a connection if the house refused something because its
+// token has ended, and reports whether it did: the next one gets a new token.
+func (c *Client) leftExpired(l *link, err error) bool {
+	if auction.CodeOf(err) != auction.CodeTokenExpired {
+		return false
+	}
+	c.dropToken(l.token)
+	l.ws.CloseNow()
+	return true
+}
+
+// ask sends a request until it is answered: see onLink. build makes the request
+// anew for each try; its command must be the same bytes.
+func (c *Client) ask(ctx context.Context, build func(id uint32) wire.ClientMessage) (wire.ServerMessage, error) {
+	var answer wire.ServerMessage
+	err := c.onLink(ctx, func(l *link) error {
+		m, err := l.exchange(ctx, build)
+		if r, ok := m.(*wire.RefusedAnswer); ok {
+			return answered{refusal: r.Refusal()}
+		}
+		answer = m
+		return err
+	})
+	return answer, err
 }
 
 // answered is what the house answered to this very request, or what its log says
@@ -342,20 +372,3 @@ type answered struct {
 
 func (a answered) Error() string { return a.refusal.Error() }
 func (a answered) Unwrap() error { return a.refusal }
-
-func (c *Client) askOnce(ctx context.Context, build func(id uint32) wire.ClientMessage) (wire.ServerMessage, error) {
-	l, err := c.connected(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m, err := l.exchange(ctx, build)
-	r, ok := m.(*wire.RefusedAnswer)
-	if !ok {
-		return m, err
-	}
-	if r.Code == auction.CodeTokenExpired {
-		c.dropToken(l.token)
-		l.ws.CloseNow()
-	}
-	return nil, answered{refusal: r.Refusal()}
-}

@@ -41,7 +41,7 @@ func TestHelloAtAnotherTime(t *testing.T) {
 // A log that the house will not show any more, or not just now, does not keep a
 // client from the rest.
 func TestOneBadLog(t *testing.T) {
-	for _, code := range []auction.Code{auction.CodeHistoryChanged, auction.CodeInternal, auction.CodeUnavailable} {
+	for _, code := range []auction.Code{auction.CodeHistoryChanged, auction.CodeInternal, auction.CodeUnavailable, auction.CodeTokenExpired} {
 		t.Run(string(code), func(t *testing.T) {
 			l := newLiar(t)
 			bad, good := enrol(t).list(t), enrol(t).list(t)
@@ -70,7 +70,7 @@ func TestOneBadLog(t *testing.T) {
 			ofGood := must(watcher.Follow(within(t), auction.LogID(good)))(t)
 			wantEvents(t, ofGood, auction.SomeoneListed)
 			must(watcher.Items(within(t)))(t)
-			if code.Temporary() {
+			if code.Temporary() || code == auction.CodeTokenExpired {
 				must(enrol(t).Bid(within(t), bad, 1000))(t)
 				if e := must(ofBad.Next(within(t)))(t); e.Kind != auction.SomeoneBid {
 					t.Fatalf("event %+v", e)

@@ -15,11 +15,7 @@ import (
 // offline: what everybody may see, what a party holds (with its own receipts),
 // or, for an auditor whom the operator approved, all of it.
 func (c *Client) Evidence(ctx context.Context, id auction.ID, kind evidence.Kind) ([]byte, error) {
-	l, err := c.connected(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.syncHouse(ctx, l); err != nil {
+	if err := c.readHouse(ctx); err != nil {
 		return nil, err
 	}
 	return c.collect(ctx, c.ask, id, kind)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -48,11 +49,7 @@ func (c *Client) Follow(ctx context.Context, log auction.LogID) (*Follow, error)
 	} else {
 		f.state = new(auction.State)
 	}
-	l, err := c.connected(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.syncHouse(ctx, l); err != nil { // the auction may be under a policy that is new to us
+	if err := c.readHouse(ctx); err != nil { // the auction may be under a policy that is new to us
 		return nil, err
 	}
 	c.mu.Lock()
@@ -62,19 +59,12 @@ func (c *Client) Follow(ctx context.Context, log auction.LogID) (*Follow, error)
 	}
 	c.follows[log] = f
 	c.mu.Unlock()
-	for pause := minBackoff; ; pause = min(2*pause, maxBackoff) {
-		l, err := c.connected(ctx) // a connection made here resumes f by itself
-		if err == nil {
-			err = f.resume(ctx, l)
-		}
-		if err == nil {
-			return f, nil
-		}
-		if !worthAnotherTry(err) || c.wait(ctx, pause) != nil {
-			f.forget()
-			return nil, err
-		}
+	// A connection that is made from here on resumes f by itself.
+	if err := c.onLink(ctx, func(l *link) error { return f.resume(ctx, l) }); err != nil {
+		f.forget()
+		return nil, err
 	}
+	return f, nil
 }
 
 // Stop ends the following.
@@ -87,6 +77,9 @@ func (f *Follow) Stop(ctx context.Context) error {
 	_, err := l.request(ctx, func(id uint32) wire.ClientMessage {
 		return &wire.UnfollowRequest{ID: id, Log: f.log}
 	})
+	if errors.Is(err, errLost) {
+		return nil // with the connection the house has stopped too
+	}
 	return err
 }
 

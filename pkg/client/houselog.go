@@ -94,11 +94,7 @@ func (c *Client) termsOf(ctx context.Context, id auction.ID) (listed, error) {
 	if terms, ok := look(); ok {
 		return terms, nil
 	}
-	l, err := c.connected(ctx)
-	if err != nil {
-		return listed{}, err
-	}
-	if err := c.syncHouse(ctx, l); err != nil {
+	if err := c.readHouse(ctx); err != nil {
 		return listed{}, err
 	}
 	terms, ok := look()
@@ -106,6 +102,11 @@ func (c *Client) termsOf(ctx context.Context, id auction.ID) (listed, error) {
 		return listed{}, auction.Refuse(auction.CodeWrongTerms, "the house shows an auction that its log does not list")
 	}
 	return terms, nil
+}
+
+// readHouse is syncHouse over whichever connection it takes.
+func (c *Client) readHouse(ctx context.Context) error {
+	return c.onLink(ctx, func(l *link) error { return c.syncHouse(ctx, l) })
 }
 
 // syncHouse reads the house log from where the client is up to its signed head.

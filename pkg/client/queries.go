@@ -68,11 +68,7 @@ func shows(i wire.Item, t auction.Terms, hash auction.Hash) bool {
 // its end. It refuses with CodeHistoryChanged where the house leaves one out that
 // it does not show when asked for it either.
 func (c *Client) Items(ctx context.Context) ([]wire.Item, error) {
-	l, err := c.connected(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.syncHouse(ctx, l); err != nil {
+	if err := c.readHouse(ctx); err != nil {
 		return nil, err
 	}
 	due := c.openListings(ctx)
