@@ -16,13 +16,14 @@ import (
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/evidence"
 	"github.com/sigilo/sigilo/pkg/store/localredis"
+	"github.com/sigilo/sigilo/pkg/wire"
 )
 
 // Redis promises nothing beyond one fault at a time. What follows are two at
 // once, after which entries are gone that had receipts. Nothing can bring them
-// back, but nobody may be left in the dark: the replicas raise the alarm, who
-// followed the log is told that its history has changed, and every receipt of
-// an entry that is gone proves the loss to a third party.
+// back, but nobody may be left in the dark: the replicas raise the alarm and
+// suspend the auction, who followed the log is told that its history has changed,
+// and every receipt of an entry that is gone proves the loss to a third party.
 
 const (
 	keptBids = 6 // that survive
@@ -121,10 +122,30 @@ func (r *run) inTheDark(ctx context.Context, id auction.ID, record *record) (f f
 	if gone == 0 {
 		f.add(silent, "the two faults took nothing away")
 	}
+	if err := await(ctx, "the auction to be suspended", func(ctx context.Context) error { return r.suspended(ctx, id) }); err != nil {
+		f.add(silent, "the auction goes on as if nothing were: %v", err)
+	}
 	if alarms, err := r.house.counter(ctx, "sigilo_history_changed_total"); err != nil || alarms == 0 {
 		f.add(silent, "no replica raised the alarm: %v", errors.Join(err))
 	}
 	return f, gone
+}
+
+// suspended returns nil once the auction takes nothing more.
+func (r *run) suspended(ctx context.Context, id auction.ID) error {
+	p := r.crowd[sellers]
+	shown, err := p.client.Item(ctx, id)
+	if err != nil {
+		return err
+	}
+	if shown.Item.Status != wire.StatusSuspended {
+		return fmt.Errorf("it is %s", shown.Item.Status)
+	}
+	_, err = p.client.Bid(ctx, id, max(shown.Item.Highest, shown.Item.Minimum)+1)
+	if auction.CodeOf(err) != auction.CodeSuspended {
+		return fmt.Errorf("a bid is answered %v", err)
+	}
+	return nil
 }
 
 // told returns nil once the person was told that a history has changed.

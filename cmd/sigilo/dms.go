@@ -21,6 +21,7 @@ import (
 type dmsCmd struct {
 	Extend         dmsExtendCmd         `cmd:"" help:"Let an open auction end later."`
 	Cancel         dmsCancelCmd         `cmd:"" help:"End an open auction without a sale."`
+	Resume         dmsResumeCmd         `cmd:"" help:"Let an auction go on that was suspended since entries were lost."`
 	Contradictions dmsContradictionsCmd `cmd:"" help:"Save the proofs that a time authority contradicted itself."`
 }
 

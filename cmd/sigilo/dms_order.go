@@ -78,3 +78,45 @@ func (c *dmsCancelCmd) Run(ctx context.Context, a *app) error {
 	a.result(out, func() { a.print("cancelled: auction %s", id) })
 	return nil
 }
+
+type dmsResumeCmd struct {
+	dmsFlags
+	ID   string `arg:"" help:"The auction, by its whole id."`
+	Ends string `arg:"" optional:"" help:"When it ends, if later than it would by itself: 2026-10-05T18:00:00Z."`
+}
+
+func (dmsResumeCmd) Help() string {
+	return `Entries of it are lost for good, and whoever sent them may prove it. Its log names the
+lost ones that are known. It goes on as what is left says, and ends later by as long as it was
+suspended. Where that is not just, cancel it instead.
+
+Example: sigilo dms resume 3f2a91c0-4a55-4a0b-9d1c-5f0e3a9b6d21 --house ready.json`
+}
+
+// Run resumes the auction.
+func (c *dmsResumeCmd) Run(ctx context.Context, a *app) error {
+	id, err := auction.ParseID(c.ID)
+	if err != nil {
+		return usage("%w", err)
+	}
+	order := struct {
+		Auction auction.ID   `json:"auction"`
+		Ends    auction.Time `json:"ends,omitzero"`
+	}{Auction: id}
+	if c.Ends != "" {
+		if order.Ends, err = parseTime("the end", c.Ends); err != nil {
+			return err
+		}
+	}
+	o, err := c.open(a)
+	if err != nil {
+		return err
+	}
+	if err := o.call(ctx, http.MethodPost, "/api/resume", order, &struct{}{}); err != nil {
+		return err
+	}
+	a.result(struct {
+		Auction auction.ID `json:"auction"`
+	}{id}, func() { a.print("resumed: auction %s", id) })
+	return nil
+}

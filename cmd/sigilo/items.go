@@ -149,6 +149,10 @@ func (a *app) printItem(shown client.Shown, now auction.Time) {
 		a.print("description  %s", strings.ReplaceAll(plain(t.Description), "\n", "\n             "))
 	}
 	a.print("status       %s", standing(i))
+	if i.Status == wire.StatusSuspended {
+		a.print("             the house has lost entries, and takes nothing until its operator decides.")
+		a.print("             Keep your profile: your receipts prove what you sent (sigilo watch shows them to the house)")
+	}
 	a.print("ends         %s (left: %s)", clock(i.Closes.Std()), left(i, now))
 	a.print("bids         %d", i.Bids)
 	a.print("highest      %s", orDash(i.Highest, i.Currency))

@@ -39,7 +39,7 @@ type root struct {
 	Up       upCmd       `cmd:"" help:"Run a whole auction house on this machine."`
 	Bench    benchCmd    `cmd:"" help:"Measure a house of your own."`
 	CA       caCmd       `cmd:"" name:"ca" help:"Operate the CA of a house: invite, list, revoke and erase people, read the audit."`
-	DMS      dmsCmd      `cmd:"" name:"dms" help:"Operate the DMS of a house: extend and cancel auctions, save what was proven against time authorities."`
+	DMS      dmsCmd      `cmd:"" name:"dms" help:"Operate the DMS of a house: extend, cancel and resume auctions, save what was proven against time authorities."`
 }
 
 const description = `Takes part in auctions whose house cannot see who you are.

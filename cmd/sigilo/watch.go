@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -94,6 +95,15 @@ func eventLine(e auction.Event, terms auction.Terms) string {
 			return line + ", by the operator of the house"
 		}
 		return line + ", by a late bid"
+	case auction.AuctionSuspended:
+		return line + "LOST    " + short(e.Auction) + "  the house has lost entry " + strconv.FormatUint(e.Lost.Seq, 10) +
+			" of what it had promised to keep. It takes nothing until its operator decides. Your receipts prove what you sent: keep them"
+	case auction.AuctionResumed:
+		line += "resumed " + short(e.Auction) + "  by the operator of the house: what is lost stays lost"
+		if e.Ends != 0 {
+			line += "; the end is " + clock(e.Ends.Std())
+		}
+		return line
 	case auction.AuctionClosed:
 		line += "closed  " + short(e.Auction) + "  "
 		switch {

@@ -19,12 +19,15 @@ func (s Side) String() string {
 // CheckClose reports whether the auction may be closed over head with stamps of
 // the given median: done if it is closed already, [ErrGrew] if the log is
 // longer than head, a Refusal with CodeBadHead for a head that is not the
-// log's, and with CodeAuctionOpen for a median that is not after end and grace.
+// log's, with CodeAuctionOpen for a median that is not after end and grace, and
+// with CodeSuspended while it is suspended.
 // Whoever arrived in time has then arrived: the grace is at least the freshness.
 func (s *State) CheckClose(head Head, median Time) (done bool, err error) {
 	switch {
 	case s.Closed != nil:
 		return true, nil
+	case s.Suspended():
+		return false, Verdict{Code: CodeSuspended}.Refusal()
 	case s.Size() > head.Size:
 		return false, ErrGrew
 	case s.Head() != head:

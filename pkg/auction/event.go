@@ -14,9 +14,13 @@ const (
 	SomeoneBid      EventKind = "someone_bid"
 	AuctionExtended EventKind = "auction_extended"
 	AuctionClosed   EventKind = "auction_closed"
-	PolicyAdopted   EventKind = "policy_adopted"  // house log: the policy document
-	AuditApproved   EventKind = "audit_approved"  // house log: an operator lets an auditor see an auction
-	AuditDisclosed  EventKind = "audit_disclosed" // house log: private parts went to that auditor
+
+	AuctionSuspended EventKind = "auction_suspended" // the house found that an entry is lost
+	AuctionResumed   EventKind = "auction_resumed"   // by its operator
+
+	PolicyAdopted  EventKind = "policy_adopted"  // house log: the policy document
+	AuditApproved  EventKind = "audit_approved"  // house log: an operator lets an auditor see an auction
+	AuditDisclosed EventKind = "audit_disclosed" // house log: private parts went to that auditor
 )
 
 // Causes of an extension.
@@ -56,10 +60,11 @@ type Event struct {
 	Stamps    []Blob    `json:"stamps,omitempty"`    // auction_closed: q stamps over that head
 	Policy    string    `json:"policy,omitempty"`    // policy_adopted: the document, verbatim
 	Auditor   *Hash     `json:"auditor,omitempty"`   // audit_*: thumbprint of the auditor's certificate
-	Ends      Time      `json:"ends,omitempty"`      // auction_extended: the end from now on, in microseconds
+	Ends      Time      `json:"ends,omitempty"`      // auction_extended, auction_resumed before the end: the end from now on, in microseconds
 	Cause     string    `json:"cause,omitempty"`     // auction_extended
 	Reserve   *Opening  `json:"reserve,omitempty"`   // auction_closed when sold or unsold: opens the reserve of the terms
-	Signature Blob      `json:"signature,omitempty"` // of what the operator did, by the log key: see [Event.Notice]
+	Lost      *Lost     `json:"lost,omitempty"`      // auction_suspended: what the log lacks
+	Signature Blob      `json:"signature,omitempty"` // of what no participant commands and no rule demands, by the log key: see [Event.Notice]
 }
 
 // Head names a prefix of a log: its size in entries and its Merkle root (RFC
@@ -140,6 +145,12 @@ func (e Event) form() (ok bool, want Event) {
 		} else {
 			ok = ok && e.Outcome == Unsold
 		}
+	case AuctionSuspended:
+		want.Lost, want.Signature = e.Lost, e.Signature
+		ok = ok && e.Lost != nil && e.Lost.valid() && len(e.Signature) == signatureSize
+	case AuctionResumed:
+		want.Ends, want.Signature = e.Ends, e.Signature
+		ok = ok && (e.Ends == 0 || validTime(e.Ends)) && len(e.Signature) == signatureSize
 	case PolicyAdopted:
 		want.Policy = e.Policy
 		ok = ok && e.Policy != ""

@@ -176,6 +176,9 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 
 	answer := memoryAnswer{participant: c.Participant, digest: c.Digest, verdict: m.judge(c, now)}
 	if err := answer.verdict.Refusal(); err != nil {
+		if answer.verdict.Code == CodeSuspended {
+			return Entry{}, err
+		}
 		by := memoryRefused{log, c.Participant}
 		if m.refused[by] >= MaxRefused {
 			return Entry{}, Verdict{Code: CodeRateLimited}.Refusal()

@@ -2,7 +2,9 @@ package auction
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // Extend implements [Operator].
@@ -13,6 +15,27 @@ func (m *Memory) Extend(_ context.Context, id ID, ends Time) error {
 // Cancel implements [Operator].
 func (m *Memory) Cancel(_ context.Context, id ID) error {
 	return m.order(id, (*State).CancelEvent)
+}
+
+// Suspend implements [Operator].
+func (m *Memory) Suspend(_ context.Context, id ID, lost Lost) error {
+	err := m.order(id, func(s *State, now Time) (Event, error) {
+		if s.Closed == nil && slices.Contains(s.Lost, lost) {
+			return Event{}, errNoted
+		}
+		return s.SuspendEvent(lost, now)
+	})
+	if errors.Is(err, errNoted) {
+		return nil
+	}
+	return err
+}
+
+var errNoted = errors.New("the log says so already")
+
+// Resume implements [Operator].
+func (m *Memory) Resume(_ context.Context, id ID, ends Time) error {
+	return m.order(id, func(s *State, now Time) (Event, error) { return s.ResumeEvent(ends, now) })
 }
 
 func (m *Memory) order(id ID, judge func(*State, Time) (Event, error)) error {

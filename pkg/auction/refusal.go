@@ -59,6 +59,7 @@ const (
 	CodeHasBids         Code = "has_bids"          // withdrawn after the first bid
 	CodeBidTooLow       Code = "bid_too_low"       // under the least acceptable amount, which the refusal names
 	CodePseudonymUsed   Code = "pseudonym_used"    // this pseudonym has signed other bytes
+	CodeSuspended       Code = "suspended"         // entries are lost: nothing is taken until the operator decides
 	CodeTooManyRecorded Code = "too_many_recorded" // a participant's bids between end and close are limited
 	CodeNoDisclosure    Code = "no_disclosure"     // nothing to disclose: no sale, or not a party to it
 
@@ -77,7 +78,7 @@ func Codes() []Code {
 		CodeBadTerms, CodeBadAmount, CodeWrongCurrency, CodeWrongTerms, CodeUnknownPolicy,
 		CodeUnknownAuction, CodeAuctionEnded, CodeAuctionOpen, CodeOwnAuction,
 		CodeNotYourAuction, CodeHasBids, CodeBidTooLow,
-		CodePseudonymUsed, CodeTooManyRecorded, CodeNoDisclosure,
+		CodePseudonymUsed, CodeSuspended, CodeTooManyRecorded, CodeNoDisclosure,
 		CodeInternal,
 	}
 }

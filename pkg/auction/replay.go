@@ -32,9 +32,11 @@ type State struct {
 	Recorded  []Bid       // arrived after the end, judged at the close
 	Closed    *Event      // how it ended, nil while open
 	Reserve   *Opening    // of the reserve; nil without one, and in a public view before the close
+	Lost      []Lost      // entries that the house found lost, in the order of the finding
 
 	leadSince Time // arrival of the first bid at the leader's amount
 	moved     Time // end of the latest extension, 0 before the first
+	suspended Time // since when nothing is taken, 0 if it is; in a public view to the second
 }
 
 // House is what the house log amounts to: a value like [State].
@@ -77,6 +79,9 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 		!first && ev.Auction != s.ID {
 		return Refuse(CodeBadRequest, "an entry out of its place")
 	}
+	if s.Suspended() && !ev.whileSuspended() {
+		return Verdict{Code: CodeSuspended}.Refusal()
+	}
 	switch ev.Kind {
 	case SomeoneListed:
 		terms, err := ParseTerms([]byte(ev.Terms))
@@ -108,6 +113,14 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 			return Refuse(CodeBadRequest, "an extension that does not extend")
 		}
 		s.moved = ev.Ends
+	case AuctionSuspended, AuctionResumed:
+		at := max(priv.Arrival, s.Arrival())
+		if len(e.Private) == 0 {
+			at = priv.TS
+		}
+		if err := s.suspend(ev, at); err != nil {
+			return err
+		}
 	case AuctionClosed:
 		if ev.Head != nil && *ev.Head != s.Head() {
 			return Refuse(CodeBadHead, "a close over another head than the log's")
@@ -127,7 +140,7 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 // that was not recorded. It does what Apply does with that entry, for whoever
 // committed it and need not read it again. It refuses one that is not the next.
 func (s *State) ApplyBid(b Bid, leaf Hash) error {
-	if s.Size() == 0 || b.Seq != s.Size()+1 || s.Closed != nil {
+	if s.Size() == 0 || b.Seq != s.Size()+1 || s.Closed != nil || s.Suspended() {
 		return Refuse(CodeBadRequest, "an entry out of its place")
 	}
 	arrival := b.Arrival

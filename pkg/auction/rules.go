@@ -52,6 +52,7 @@ var advice = map[Code]string{
 	CodeTooManyRecorded: "no more bids of yours are recorded for this close",
 	CodeUnknownPolicy:   "list under the policy that the house has in force",
 	CodeBadTerms:        "an auction closes 10 seconds to 90 days after its listing, a soft one too",
+	CodeSuspended:       "the house has lost entries of this auction, and takes nothing until its operator decides: keep your receipts, they prove it",
 	CodePseudonymUsed:   "this pseudonym has signed something else: make a new one for each command",
 	CodeUnknownAuction:  "there is no such auction",
 	CodeRateLimited:     "too many commands of yours were refused here, or too many auctions listed: look first, and slow down",
@@ -102,6 +103,8 @@ func (s *State) JudgeBid(c Command, arrival Time) Verdict {
 	switch {
 	case s.Closed != nil:
 		return Verdict{Code: CodeAuctionEnded}
+	case s.Suspended():
+		return Verdict{Code: CodeSuspended}
 	case c.TermsHash != s.TermsHash:
 		return Verdict{Code: CodeWrongTerms}
 	case c.Currency != s.Terms.Currency:
@@ -140,6 +143,8 @@ func (s *State) JudgeWithdraw(c Command, arrival Time) Verdict {
 	switch {
 	case s.Closed != nil:
 		return Verdict{Code: CodeAuctionEnded}
+	case s.Suspended():
+		return Verdict{Code: CodeSuspended}
 	case c.Participant != s.Seller:
 		return Verdict{Code: CodeNotYourAuction}
 	}

@@ -35,16 +35,16 @@ type Store interface {
 	// refused with CodePseudonymUsed. A refusal by the rules is final for its
 	// pseudonym and changes nothing else; after [MaxRefused] of a participant in
 	// a log it is CodeRateLimited, and nothing is remembered; so is a listing after
-	// [MaxListed] of a participant in a thousand seconds. A bid in an unknown auction is refused
-	// with CodeUnknownAuction, and nothing remembers that.
+	// [MaxListed] of a participant in a thousand seconds. Nor is anything remembered
+	// where the auction is unknown (CodeUnknownAuction) or suspended (CodeSuspended).
 	Place(ctx context.Context, cmd Accepted) (Answer, error)
 
 	// Close appends the close record over the given head, judged by [State.Winner].
 	// It returns nil if the auction is closed already, and [ErrGrew] if the log
 	// is longer than head. It refuses an unknown auction with CodeUnknownAuction,
-	// a head that is not the log's with CodeBadHead, and a median that is not
-	// after end and grace with CodeAuctionOpen. That the stamps hold is the
-	// caller's duty.
+	// a head that is not the log's with CodeBadHead, a median that is not after
+	// end and grace with CodeAuctionOpen, and an auction that is suspended with
+	// CodeSuspended. That the stamps hold is the caller's duty.
 	Close(ctx context.Context, id ID, head Head, stamps []Blob, median Time) error
 
 	// Disclose keeps a party's sealed presentation. It refuses with

@@ -281,7 +281,7 @@ func final(err error) bool {
 	case auction.CodeUnknownPolicy, auction.CodeBadHead, auction.CodeHeadInFuture, auction.CodeStaleHead,
 		auction.CodeStampInFuture, auction.CodeStampTooOld, auction.CodeAuctionEnded, auction.CodeWrongTerms,
 		auction.CodeWrongCurrency, auction.CodeOwnAuction, auction.CodeBeforeListing, auction.CodeTooManyRecorded,
-		auction.CodeBidTooLow, auction.CodePseudonymUsed, auction.CodeNotYourAuction, auction.CodeHasBids:
+		auction.CodeBidTooLow, auction.CodePseudonymUsed, auction.CodeSuspended, auction.CodeNotYourAuction, auction.CodeHasBids:
 		return true // of the rules: final for its pseudonym
 	}
 	return false

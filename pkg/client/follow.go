@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -138,7 +139,15 @@ func (f *Follow) resume(ctx context.Context, l *link) error {
 		leaf := f.leaf
 		request.Leaf = &leaf
 	}
+	var lost []auction.Lost
+	if f.state != nil {
+		lost = f.state.Lost
+	}
 	f.mu.Unlock()
+	var err error
+	if request.Receipt, err = f.receipt(lost); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	again := l.followed[f.log]
 	l.followed[f.log] = true
@@ -146,13 +155,32 @@ func (f *Follow) resume(ctx context.Context, l *link) error {
 	if again {
 		return nil
 	}
-	err := f.resumeFrom(ctx, l, request)
+	err = f.resumeFrom(ctx, l, request)
 	if err != nil {
 		l.mu.Lock()
 		delete(l.followed, f.log)
 		l.mu.Unlock()
 	}
 	return err
+}
+
+// receipt returns the one to show to the house: of the latest of the own entries
+// in the log but for those that the house has admitted to have lost; nil for none.
+// A house whose log lacks the entry suspends the auction.
+func (f *Follow) receipt(lost []auction.Lost) (*auction.Receipt, error) {
+	if f.log == auction.HouseLog {
+		return nil, nil
+	}
+	receipts, err := f.client.receiptsOf(auction.ID(f.log))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range slices.Backward(receipts) {
+		if !slices.Contains(lost, auction.Lost{Seq: r.Seq, Leaf: r.Leaf}) {
+			return &r, nil
+		}
+	}
+	return nil, nil
 }
 
 func (f *Follow) resumeFrom(ctx context.Context, l *link, request *wire.FollowRequest) error {

@@ -201,3 +201,79 @@ func TestDishonestOperator(t *testing.T) {
 		c.run(t, h, testTerms(h))
 	}
 }
+
+// TestDishonestSuspension holds that a house can neither make up a loss that is
+// none, nor take or sell anything while an auction is suspended, nor keep time
+// that it owes.
+func TestDishonestSuspension(t *testing.T) {
+	h := newHouse(t, houseOptions{})
+	stranger, _ := testLogKey(t, 2)
+	lost := auction.Lost{Seq: 2, Leaf: auction.Hash{1}}
+	note := func(l *log, signer *LogSigner, now auction.Time, ev auction.Event) {
+		ev.Auction, ev.Time = l.id, int64(now)/1_000_000
+		ev.Signature = must(signer.SignNotice(ev.Notice()))(l.t)
+		l.commit(ev, auction.Private{Arrival: now, TS: now})
+	}
+	suspend := func(l *log, now auction.Time, lost auction.Lost) {
+		note(l, l.signer, now, auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
+	}
+	resume := func(l *log, now, ends auction.Time) {
+		note(l, l.signer, now, auction.Event{Kind: auction.AuctionResumed, Ends: ends})
+	}
+	for _, c := range []dishonesty{
+		{"rightly", "", "", func(l *log) {
+			suspend(l, at(10), lost)
+			suspend(l, at(11), auction.Lost{Seq: 9, Leaf: auction.Hash{2}})
+			resume(l, at(30), at(80))
+			l.bid(l.person(), 1000, at(70), at(70.1))
+			l.close(at(86), nil)
+		}},
+		{"still suspended", "", "", func(l *log) { suspend(l, at(10), lost) }},
+		{"a loss by a stranger", "bad_signature", "bad_signature", func(l *log) {
+			note(l, stranger, at(10), auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
+		}},
+		{"a resumption by a stranger", "bad_signature", "bad_signature", func(l *log) {
+			suspend(l, at(10), lost)
+			note(l, stranger, at(30), auction.Event{Kind: auction.AuctionResumed, Ends: at(80)})
+		}},
+		{"an entry that is there", "not lost", "not lost", func(l *log) {
+			suspend(l, at(10), auction.Lost{Seq: 1, Leaf: l.leaves[0]})
+		}},
+		{"a loss found twice", "found lost before", "found lost before", func(l *log) {
+			suspend(l, at(10), lost)
+			suspend(l, at(11), lost)
+		}},
+		{"a bid meanwhile", "suspended", "suspended", func(l *log) {
+			suspend(l, at(10), lost)
+			l.bid(l.person(), 1000, at(11), at(11.1))
+		}},
+		{"a close meanwhile", "suspended", "suspended", func(l *log) {
+			suspend(l, at(10), lost)
+			l.close(at(66), nil)
+		}},
+		{"a resumption of nothing", "not suspended", "not suspended", func(l *log) { resume(l, at(10), at(80)) }},
+		{"less time than was lost", "bad_terms", "", func(l *log) {
+			suspend(l, at(10), lost)
+			resume(l, at(30), at(80)-1)
+		}},
+		{"no time", "bad_terms", "", func(l *log) {
+			suspend(l, at(10), lost)
+			resume(l, at(30), 0)
+		}},
+		{"an earlier end", "earlier end", "earlier end", func(l *log) {
+			suspend(l, at(10), lost)
+			resume(l, at(30), at(60)-1)
+		}},
+		{"an end that had passed", "auction_ended", "auction_ended", func(l *log) {
+			suspend(l, at(61), lost)
+			resume(l, at(90), at(200))
+		}},
+		{"after the end", "", "", func(l *log) {
+			suspend(l, at(61), lost)
+			resume(l, at(90), 0)
+			l.close(at(96), nil)
+		}},
+	} {
+		c.run(t, h, testTerms(h))
+	}
+}

@@ -25,6 +25,9 @@ type Verdict struct {
 	Shown    int          // entries whose private part was checked
 	Receipts int
 	Orders   int // entries that the operator of the house caused
+	Lost     int // entries of which the house says itself that it has lost them
+
+	Suspended bool // it takes nothing until the operator decides
 
 	// Contradictions are stamps in the log that contradict others, at most 16, and
 	// one of each entry and authority. They do not change what the log proves, as
@@ -43,6 +46,7 @@ func (r *replay) verdict(trust *Trust) Verdict {
 		Kind: r.bundle.Kind, House: r.policy.House, Anchored: trust != nil, Roots: r.policy.Roots,
 		LogKey: r.policy.LogKey, Simulated: r.policy.Simulated,
 		Auction: s.ID, Title: s.Terms.Title, Currency: s.Terms.Currency, Head: s.Head(),
+		Lost: len(s.Lost), Suspended: s.Suspended(),
 		Bids: len(s.Bids), Recorded: len(s.Recorded), Shown: r.shown, Orders: r.orders,
 		Receipts:       len(r.bundle.Receipts),
 		Contradictions: r.found,
@@ -118,6 +122,9 @@ func (v Verdict) outcome() string {
 		}
 		return fmt.Sprintf("closed: not sold (bids: %s)", bids)
 	}
+	if v.Suspended {
+		return fmt.Sprintf("suspended since the house lost entries, until its operator decides (bids: %s)", bids)
+	}
 	return fmt.Sprintf("still open (bids: %s)", bids)
 }
 
@@ -148,7 +155,10 @@ func (v Verdict) Proves() []string {
 			v.Shown, v.Head.Size))
 	}
 	if v.Orders > 0 {
-		out = append(out, fmt.Sprintf("The operator of the house extended or cancelled it by %d entries, which the house signed one by one.", v.Orders))
+		out = append(out, fmt.Sprintf("The operator of the house extended, resumed or cancelled it by %d entries, which the house signed one by one.", v.Orders))
+	}
+	if v.Lost > 0 {
+		out = append(out, fmt.Sprintf("The house admits that it has lost entries for which it had given its word: it names %d.", v.Lost))
 	}
 	if v.Receipts > 0 {
 		out = append(out, fmt.Sprintf("Receipts that hold: %d. Each entry is where the house promised it.", v.Receipts))

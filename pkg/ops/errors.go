@@ -34,7 +34,7 @@ func HTTPStatus(code auction.Code) int {
 	// against it.
 	case auction.CodeStaleHead, auction.CodeHistoryChanged,
 		auction.CodeAuctionEnded, auction.CodeAuctionOpen, auction.CodeBidTooLow,
-		auction.CodePseudonymUsed, auction.CodeTooManyRecorded, auction.CodeHasBids:
+		auction.CodePseudonymUsed, auction.CodeSuspended, auction.CodeTooManyRecorded, auction.CodeHasBids:
 		return http.StatusConflict
 
 	// The form is right, and what it says is not.

@@ -79,6 +79,7 @@ func newMetrics(reg prometheus.Registerer, waiting, primaries func() int, memory
 	for _, outcome := range []string{auction.Sold, auction.Unsold, auction.Withdrawn, auction.Cancelled} {
 		m.closes.WithLabelValues(outcome) // seen from the start
 	}
+	m.entries.WithLabelValues(suspendScript.name)
 	return m
 }
 

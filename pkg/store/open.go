@@ -127,6 +127,12 @@ func stateFields(s *auction.State) []any {
 	for p, n := range recorded {
 		fields = append(fields, "recorded:"+string(p[:]), text(n))
 	}
+	for _, l := range s.Lost {
+		fields = append(fields, "lost:"+lostField(l), "1")
+	}
+	if since := s.SuspendedSince(); since != 0 {
+		fields = append(fields, "suspended", text(since))
+	}
 	if s.Closed != nil {
 		fields = append(fields, "closed", "1")
 	}

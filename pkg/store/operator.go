@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -9,9 +10,12 @@ import (
 
 // Extend implements [auction.Operator].
 func (s *Store) Extend(ctx context.Context, id auction.ID, ends auction.Time) error {
-	err := s.order(ctx, id, ends, func(state *auction.State, now auction.Time) (auction.Event, error) {
-		return state.ExtendEvent(ends, now)
-	})
+	state, err := s.Auction(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = s.order(ctx, id, orderScript,
+		func(now auction.Time) (auction.Event, error) { return state.ExtendEvent(ends, now) }, endsArg)
 	if err == nil {
 		s.postpone(ctx, id, ends)
 	}
@@ -20,31 +24,72 @@ func (s *Store) Extend(ctx context.Context, id auction.ID, ends auction.Time) er
 
 // Cancel implements [auction.Operator].
 func (s *Store) Cancel(ctx context.Context, id auction.ID) error {
-	err := s.order(ctx, id, 0, (*auction.State).CancelEvent)
+	state, err := s.Auction(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = s.order(ctx, id, orderScript, state.CancelEvent, endsArg)
 	if err == nil {
 		s.metrics.closes.WithLabelValues(auction.Cancelled).Inc()
 	}
 	return err
 }
 
-// order appends what the operator does. It is judged by the state as it is read,
-// which says why not, and by the script, which sees the latest.
-func (s *Store) order(
-	ctx context.Context, id auction.ID, ends auction.Time,
-	judge func(*auction.State, auction.Time) (auction.Event, error),
-) error {
+// Suspend implements [auction.Operator].
+func (s *Store) Suspend(ctx context.Context, id auction.ID, lost auction.Lost) error {
 	state, err := s.Auction(ctx, id)
 	if err != nil {
 		return err
 	}
+	_, err = s.order(ctx, id, suspendScript,
+		func(now auction.Time) (auction.Event, error) { return state.SuspendEvent(lost, now) }, lostArg)
+	return err
+}
+
+// suspend is Suspend for an entry that this process knows to be lost, and for a
+// log whose state it does not know.
+func (s *Store) suspend(ctx context.Context, id auction.ID, lost auction.Lost) error {
+	unread := auction.State{ID: id}
+	_, err := s.order(ctx, id, suspendScript,
+		func(now auction.Time) (auction.Event, error) { return unread.SuspendEvent(lost, now) }, lostArg)
+	return err
+}
+
+// Resume implements [auction.Operator].
+func (s *Store) Resume(ctx context.Context, id auction.ID, ends auction.Time) error {
+	for {
+		state, err := s.Auction(ctx, id)
+		if err != nil {
+			return err
+		}
+		event, err := s.order(ctx, id, resumeScript,
+			func(now auction.Time) (auction.Event, error) { return state.ResumeEvent(ends, now) },
+			func(e auction.Event) []any { return []any{text(state.Size()), text(e.Ends)} })
+		if errors.Is(err, auction.ErrGrew) {
+			continue // what is lost was found meanwhile, or somebody else has resumed it
+		}
+		if err == nil && event.Ends != 0 {
+			s.postpone(ctx, id, event.Ends)
+		}
+		return err
+	}
+}
+
+// order appends an event that the house signs. It is judged by the state as it
+// was read, which says why not, and by the script, which sees the latest and gets
+// what args takes out of the event.
+func (s *Store) order(
+	ctx context.Context, id auction.ID, run *script,
+	judge func(now auction.Time) (auction.Event, error), args func(auction.Event) []any,
+) (event auction.Event, err error) {
 	k := s.keys(auction.LogID(id))
-	return s.withState(ctx, id, func() error {
+	err = s.withState(ctx, id, func() error {
 		var sealed stored
 		return s.submit(ctx, &call{
-			script: orderScript, keys: []string{k.state, k.log, k.mail}, size: 1024,
+			script: run, keys: []string{k.state, k.log, k.mail}, size: 1024,
 			args: func(now auction.Time, deadline string) ([]any, error) {
-				event, err := judge(state, now)
-				if err != nil {
+				var err error
+				if event, err = judge(now); err != nil {
 					return nil, err
 				}
 				if event.Signature, err = s.signer.SignNotice(event.Notice()); err != nil {
@@ -53,17 +98,27 @@ func (s *Store) order(
 				if sealed.Entry, err = s.seal(auction.Private{Arrival: now, TS: now}); err != nil {
 					return nil, err
 				}
-				return []any{
-					deadline, text(now), text(ends), event.Tail(), sealed.Commitment[:], sealed.Salt, sealed.Private,
-				}, nil
+				all := append([]any{deadline, text(now)}, args(event)...)
+				return append(all, event.Tail(), sealed.Commitment[:], sealed.Salt, sealed.Private), nil
 			},
 			finish: func(reply []string) (*auction.Receipt, error) {
+				if reply[0] == "done" {
+					return nil, nil
+				}
 				entry, again, err := parsePlaced(reply, sealed)
 				if err == nil {
-					s.metrics.appended(orderScript, entry, again)
+					s.metrics.appended(run, entry, again)
 				}
 				return nil, err
 			},
 		})
 	})
+	return event, err
 }
+
+func endsArg(e auction.Event) []any { return []any{text(e.Ends)} }
+
+func lostArg(e auction.Event) []any { return []any{lostField(*e.Lost)} }
+
+// lostField names an entry that is lost, in the state and to suspend.lua.
+func lostField(l auction.Lost) string { return text(l.Seq) + ":" + l.Leaf.String() }

@@ -25,6 +25,12 @@ var withdrawSource string
 //go:embed scripts/order.lua
 var orderSource string
 
+//go:embed scripts/suspend.lua
+var suspendSource string
+
+//go:embed scripts/resume.lua
+var resumeSource string
+
 //go:embed scripts/close.lua
 var closeSource string
 
@@ -55,13 +61,16 @@ var (
 	placeScript    = newScript("place", sharedSource+placeSource)
 	withdrawScript = newScript("withdraw", sharedSource+withdrawSource)
 	orderScript    = newScript("order", sharedSource+orderSource)
+	suspendScript  = newScript("suspend", sharedSource+suspendSource)
+	resumeScript   = newScript("resume", sharedSource+resumeSource)
 	closeScript    = newScript("close", sharedSource+closeSource)
 	discloseScript = newScript("disclose", discloseSource)
 	noteScript     = newScript("note", sharedSource+noteSource)
 	rebuildScript  = newScript("rebuild", rebuildSource)
 
 	scripts = []*script{
-		listScript, openScript, placeScript, withdrawScript, orderScript, closeScript, discloseScript, noteScript, rebuildScript,
+		listScript, openScript, placeScript, withdrawScript, orderScript, suspendScript, resumeScript, closeScript,
+		discloseScript, noteScript, rebuildScript,
 	}
 )
 

@@ -65,7 +65,7 @@ func TestScriptsRefuseTheirPast(t *testing.T) {
 			t.Fatal(err)
 		}
 		keys := []string{"{x}1", "{x}2", "{x}3", "{x}4"}
-		for _, s := range []*script{listScript, placeScript, withdrawScript, orderScript, closeScript, noteScript} {
+		for _, s := range []*script{listScript, placeScript, withdrawScript, orderScript, suspendScript, resumeScript, closeScript, noteScript} {
 			args := []any{text(now.UnixMicro() - 1)}
 			for range 15 {
 				args = append(args, "0")
@@ -95,6 +95,8 @@ func TestScriptsWithoutState(t *testing.T) {
 			{placeScript, []any{later, "pseudonym", id, "1", "1", "1", "EUR", "h", "1", "}", "{", "c", "s", "p", "t", "x"}, "unknown"},
 			{withdrawScript, []any{later, "pseudonym", id, "1", "1", "1", "}", "c", "s", "p", "t", "x"}, "unknown"},
 			{orderScript, []any{later, "1", "1", "}", "c", "s", "p"}, "unknown"},
+			{suspendScript, []any{later, "1", "1:x", "}", "c", "s", "p"}, "unknown"},
+			{resumeScript, []any{later, "1", "1", "0", "}", "c", "s", "p"}, "unknown"},
 			{closeScript, []any{later, "1", "1", "}", "c", "s", "p"}, "unknown"},
 			{rebuildScript, []any{"1", "a", "b"}, "grew"},
 		} {

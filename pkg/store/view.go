@@ -173,7 +173,10 @@ func (s *Store) catchUp(ctx context.Context, v *view) error {
 		full := len(page) == pageSize
 		if n := len(known); n > 0 {
 			if len(page) == 0 || page[0].Seq != uint64(n) || page[0].Leaf() != known[n-1] {
-				return s.historyChanged(ctx, v.log, "an entry is not what it was")
+				if err := s.lose(ctx, v, auction.Lost{Seq: uint64(n), Leaf: known[n-1]}); err != nil {
+					return err
+				}
+				continue
 			}
 			page = page[1:]
 		}
@@ -184,6 +187,29 @@ func (s *Store) catchUp(ctx context.Context, v *view) error {
 			return nil
 		}
 	}
+}
+
+// lose deals with an entry that was read before and is not in its log any more.
+// An auction is suspended, for its operator to look at, and what was known of it
+// is forgotten: it is read anew, as it is now. It returns the refusal where that
+// cannot be. The caller holds v.mu.
+func (s *Store) lose(ctx context.Context, v *view, lost auction.Lost) error {
+	changed := s.historyChanged(ctx, v.log, "an entry is not what it was")
+	if v.log == auction.HouseLog {
+		return changed // all auctions hang on it: nothing goes on here
+	}
+	// Whoever asked may go; what was found stays true.
+	err := s.suspend(context.WithoutCancel(ctx), auction.ID(v.log), lost)
+	if err != nil && auction.CodeOf(err) != auction.CodeAuctionEnded { // which takes nothing anyway
+		s.log.ErrorContext(ctx, "an auction with a changed history is not suspended yet",
+			slog.String("auction", string(v.log)), slog.Any("error", err))
+		return changed
+	}
+	v.state.Store(new(auction.State))
+	v.own.mu.Lock()
+	v.own.bids = nil
+	v.own.mu.Unlock()
+	return nil
 }
 
 // grow applies entries to a copy of what is known and shows the result.

@@ -77,10 +77,12 @@ func (*SnapshotNotice) AnswerID() uint32 { return 0 }
 func (*ByeNotice) AnswerID() uint32 { return 0 }
 
 func (m *ReceiptAnswer) check() bool {
-	r := m.Receipt
 	return m.ID > 0 && sized(m.Event, auction.MaxEvent) && there(m.Commitment) &&
-		len(m.Salt) == auction.SaltSize && m.Arrival > 0 &&
-		r.Auction != "" && r.Seq > 0 && there(r.Leaf) && r.Batch > r.Index &&
+		len(m.Salt) == auction.SaltSize && m.Arrival > 0 && receiptOK(m.Receipt)
+}
+
+func receiptOK(r auction.Receipt) bool {
+	return r.Auction != "" && r.Seq > 0 && there(r.Leaf) && r.Batch > r.Index &&
 		r.Path != nil && len(r.Path) <= maxProof && sized(r.Signature, maxSignature)
 }
 

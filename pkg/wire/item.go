@@ -10,11 +10,13 @@ const (
 	StatusOpen   Status = "open"   // takes bids
 	StatusEnded  Status = "ended"  // past its end, without its close record yet
 	StatusClosed Status = "closed" // has its outcome
+
+	StatusSuspended Status = "suspended" // entries are lost: it takes nothing until the operator decides
 )
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Status) UnmarshalText(text []byte) error {
-	return oneOf(s, text, StatusOpen, StatusEnded, StatusClosed)
+	return oneOf(s, text, StatusOpen, StatusEnded, StatusClosed, StatusSuspended)
 }
 
 // Item is an auction as it stands: what any replica, and anyone who has the

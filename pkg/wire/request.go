@@ -21,13 +21,15 @@ type CommandRequest struct {
 }
 
 // FollowRequest asks for a log's public events after a position: the last entry
-// that the client holds. Seq 0 is before the first, without a leaf. The answer
-// is a [FollowingAnswer], then come [EventNotice] and [SnapshotNotice].
+// that the client holds. Seq 0 is before the first, without a leaf. Who took part
+// shows a receipt: if the log lacks its entry, the house suspends the auction. The
+// answer is a [FollowingAnswer], then come [EventNotice] and [SnapshotNotice].
 type FollowRequest struct {
-	ID   uint32        `json:"id"`
-	Log  auction.LogID `json:"log"`
-	Seq  uint64        `json:"seq"`
-	Leaf *auction.Hash `json:"leaf,omitzero"`
+	ID      uint32           `json:"id"`
+	Log     auction.LogID    `json:"log"`
+	Seq     uint64           `json:"seq"`
+	Leaf    *auction.Hash    `json:"leaf,omitzero"`
+	Receipt *auction.Receipt `json:"receipt,omitzero"` // of an entry of that log
 }
 
 // UnfollowRequest ends what a [FollowRequest] began. The answer is [OKAnswer].
@@ -99,7 +101,8 @@ func (m *CommandRequest) check() bool {
 }
 
 func (m *FollowRequest) check() bool {
-	return m.ID > 0 && m.Log != "" && (m.Seq == 0) == (m.Leaf == nil)
+	return m.ID > 0 && m.Log != "" && (m.Seq == 0) == (m.Leaf == nil) &&
+		(m.Receipt == nil || receiptOK(*m.Receipt) && auction.LogID(m.Receipt.Auction) == m.Log)
 }
 
 func (m *UnfollowRequest) check() bool { return m.ID > 0 && m.Log != "" }

@@ -18,11 +18,15 @@ type sample[M any] struct {
 // requests is one good message of each form that a client sends.
 func requests() []sample[wire.ClientMessage] {
 	leaf := hashOf("leaf")
+	receipt := auction.Receipt{
+		Auction: lot, Seq: 7, Leaf: leaf, Index: 1, Batch: 2, Path: []auction.Hash{hashOf("other")}, Signature: []byte("signature"),
+	}
 	return []sample[wire.ClientMessage]{
 		{"command", &wire.CommandRequest{ID: 1, JWS: "a.b.c", Stamps: []auction.Blob{[]byte("stamp one"), []byte("stamp two")}}},
 		{"command-query", &wire.CommandRequest{ID: 1<<32 - 1, JWS: "a.b.c", Stamps: []auction.Blob{}}},
 		{"command-disclose", &wire.CommandRequest{ID: 2, JWS: "a.b.c", Stamps: []auction.Blob{}, Sealed: []byte("sealed")}},
 		{"follow", &wire.FollowRequest{ID: 3, Log: auction.LogID(lot), Seq: 7, Leaf: &leaf}},
+		{"follow-with-a-receipt", &wire.FollowRequest{ID: 8, Log: auction.LogID(lot), Receipt: &receipt}},
 		{"follow-from-the-start", &wire.FollowRequest{ID: 4, Log: auction.HouseLog}},
 		{"unfollow", &wire.UnfollowRequest{ID: 5, Log: auction.HouseLog}},
 		{"entries", &wire.EntriesRequest{ID: 6, Log: auction.LogID(lot), From: 1, View: wire.ViewOwn}},

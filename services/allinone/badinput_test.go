@@ -87,6 +87,7 @@ var elsewhere = map[auction.Code][2]string{
 	auction.CodeUnavailable:   {"services/dms/trust_test.go", "TestNoSessionWithoutTheCA"},
 	auction.CodeOverloaded:    {"services/dms/door_test.go", "TestDoor"},
 	auction.CodeUnknownResult: {"pkg/store/crash_test.go", "TestUnknownResult"},
+	auction.CodeSuspended:     {"services/allinone/restore_test.go", "TestRestore"},
 	auction.CodeInternal:      {"services/dms/page_test.go", "TestMessageLargerThanAFrame"},
 	// Nothing is trimmed yet, so no position is too old; the message is fixed.
 	auction.CodeTooOld: {"pkg/wire/vectors_test.go", "TestVectorsParse"},

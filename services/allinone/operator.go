@@ -100,3 +100,8 @@ func (h *House) SetTime(ctx context.Context, t auction.Time) error {
 func (h *House) ApproveAudit(ctx context.Context, id auction.ID, auditor auction.Hash) error {
 	return h.operate(ctx, h.Ready.DMS[0]+"/api/audits", map[string]any{"auction": id, "auditor": auditor}, nil)
 }
+
+// Resume lets an auction go on that was suspended since entries were lost.
+func (h *House) Resume(ctx context.Context, id auction.ID) error {
+	return h.operate(ctx, h.Ready.DMS[0]+"/api/resume", map[string]any{"auction": id}, nil)
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/sigilo/sigilo/pkg/client"
 	"github.com/sigilo/sigilo/pkg/evidence"
 	"github.com/sigilo/sigilo/pkg/store/localredis"
+	"github.com/sigilo/sigilo/pkg/wire"
 	"github.com/sigilo/sigilo/services/allinone"
 	"github.com/sigilo/sigilo/services/ca/registry"
 )
@@ -57,7 +58,8 @@ func TestRestore(t *testing.T) {
 	if err := <-bids; err != nil {
 		t.Fatalf("bid during the backup: %v", err)
 	}
-	if _, err := rival.Bid(ctx, id, 50_000); err != nil { // after the backup: it will be lost
+	gone, err := rival.Bid(ctx, id, 50_000) // after the backup: it will be lost
+	if err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -74,6 +76,16 @@ func TestRestore(t *testing.T) {
 	}
 	if after.Receipt.Seq <= before.Receipt.Seq {
 		t.Errorf("entry %d after the restore, %d before", after.Receipt.Seq, before.Receipt.Seq)
+	}
+	suspendedBy(t, ctx, moved(t, rival, h), gone.Receipt)
+	if _, err := bidder.Bid(ctx, id, 45_000); auction.CodeOf(err) != auction.CodeSuspended {
+		t.Errorf("a bid while entries are missing: %v", err)
+	}
+	if err := h.Resume(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	if after, err = bidder.Bid(ctx, id, 45_000); err != nil {
+		t.Fatalf("bid after the operator's decision: %v", err)
 	}
 	newcomer := newClient(t, h, "clara")
 	if err := newcomer.Enroll(ctx, client.Enrolment{Invite: invite}); err != nil {
@@ -92,7 +104,7 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	verdict, err := evidence.Verify(bundle, &trust)
-	if err != nil || verdict.Outcome != auction.Sold || verdict.Amount != 40_000 || verdict.Receipts != 2 {
+	if err != nil || verdict.Outcome != auction.Sold || verdict.Amount != 45_000 || verdict.Receipts != 3 || verdict.Lost != 1 {
 		t.Errorf("the evidence: %+v, %v", verdict, err)
 	}
 
@@ -102,6 +114,37 @@ func TestRestore(t *testing.T) {
 	}
 	if _, err = evidence.Verify(bundle, &trust); auction.CodeOf(err) != auction.CodeHistoryChanged {
 		t.Errorf("the evidence with the receipt of a bid that is gone: %v", err)
+	}
+}
+
+// suspendedBy holds that somebody whose bid is gone suspends its auction by looking
+// at it, since they show their receipt, and that the log says what is lost.
+func suspendedBy(t *testing.T, ctx context.Context, c *client.Client, gone auction.Receipt) {
+	t.Helper()
+	id := gone.Auction
+	f, err := c.Follow(ctx, auction.LogID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		e, err := f.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind != auction.AuctionSuspended {
+			continue
+		}
+		if want := (auction.Lost{Seq: gone.Seq, Leaf: gone.Leaf}); *e.Lost != want {
+			t.Errorf("lost: %+v, want %+v", *e.Lost, want)
+		}
+		break
+	}
+	if err := f.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	shown, err := c.Item(ctx, id)
+	if err != nil || shown.Item.Status != wire.StatusSuspended {
+		t.Errorf("shown as %q, %v", shown.Item.Status, err)
 	}
 }
 

@@ -78,6 +78,9 @@ func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) (ti
 		if state.Closed != nil { // the list of what is due is behind
 			return 0, c.store.Close(ctx, id, state.Head(), nil, now)
 		}
+		if state.Suspended() {
+			return 0, nil // its operator decides
+		}
 		overdue := now.Sub(after)
 		if overdue <= 0 {
 			return 0, nil

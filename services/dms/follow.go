@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/evidence"
 	"github.com/sigilo/sigilo/pkg/identity"
 	"github.com/sigilo/sigilo/pkg/wire"
 )
@@ -40,6 +41,9 @@ func (c *conn) follow(ctx context.Context, r *wire.FollowRequest) (wire.ServerMe
 		return nil, auction.Refuse(auction.CodeTooLarge, "this connection follows at most %d logs", c.maxFollows)
 	}
 	pos, err := c.srv.position(ctx, r.Log)
+	if err == nil && r.Receipt != nil {
+		pos, err = c.held(ctx, pos, *r.Receipt)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -48,9 +52,8 @@ func (c *conn) follow(ctx context.Context, r *wire.FollowRequest) (wire.ServerMe
 		return nil, err
 	}
 	if r.Seq > 0 && (r.Seq > pos.Size() || r.Leaf == nil || pos.Leaves()[r.Seq-1] != *r.Leaf) {
-		// A claim without proof, which anybody may make at no cost: it is for the
-		// client to show its proof to a person. What the store finds is counted
-		// there.
+		// A claim without proof, which anybody may make at no cost: it suspends
+		// nothing. What the store finds is counted there.
 		c.srv.metrics.unproven.Inc()
 		c.srv.log.InfoContext(ctx, "a client claims a position that is not in the log", "log", string(r.Log))
 		snapshot := &wire.SnapshotNotice{
@@ -75,6 +78,32 @@ func (c *conn) follow(ctx context.Context, r *wire.FollowRequest) (wire.ServerMe
 	}
 	c.follows[r.Log] = stop
 	return nil, nil
+}
+
+// held holds a log against a receipt. If the log lacks an entry for which the
+// house gave its word, the auction is suspended, and the position is the one after
+// that. An entry that was found lost before says nothing new.
+func (c *conn) held(ctx context.Context, pos position, receipt auction.Receipt) (position, error) {
+	lost := auction.Lost{Seq: receipt.Seq, Leaf: receipt.Leaf}
+	if pos.item == nil || pos.item.Closed != nil || !pos.Lacks(lost) || slices.Contains(pos.item.Lost, lost) {
+		return pos, nil
+	}
+	if c.party == nil {
+		return position{}, errSpectator
+	}
+	key, err := evidence.ParseLogKey(pos.item.Policy.LogKey)
+	if err != nil {
+		return position{}, err
+	}
+	if err := evidence.VerifyReceipt(receipt, key); err != nil {
+		return position{}, err
+	}
+	if err := c.srv.store.Suspend(ctx, receipt.Auction, lost); err != nil && auction.CodeOf(err) != auction.CodeAuctionEnded {
+		return position{}, err
+	}
+	c.srv.log.ErrorContext(ctx, "a receipt proves that an entry is lost: its auction is suspended",
+		"auction", string(receipt.Auction))
+	return c.srv.position(ctx, auction.LogID(receipt.Auction))
 }
 
 func (c *conn) unfollow(r *wire.UnfollowRequest) (wire.ServerMessage, error) {

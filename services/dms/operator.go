@@ -58,6 +58,27 @@ func (s *server) cancelAuction(c echo.Context) error {
 	return c.JSON(http.StatusOK, struct{}{})
 }
 
+// resume ends the suspension of an auction, by an entry that all may see.
+func (s *server) resume(c echo.Context) error {
+	var request struct {
+		Auction string       `json:"auction"`
+		Ends    auction.Time `json:"ends,omitzero"` // microseconds
+	}
+	if err := readOrder(c, &request); err != nil {
+		return err
+	}
+	id, err := auction.ParseID(request.Auction)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	if err := s.store.Resume(ctx, id, request.Ends); err != nil {
+		return err
+	}
+	s.log.InfoContext(ctx, "auction resumed by the operator", "auction", string(id))
+	return c.JSON(http.StatusOK, struct{}{})
+}
+
 // readOrder reads the body of an operator's request.
 func readOrder(c echo.Context, request any) error {
 	if kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEApplicationJSON {

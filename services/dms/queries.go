@@ -119,6 +119,8 @@ func (s *server) item(state *auction.State) wire.Item {
 		if item.Winner != "" {
 			item.Highest, item.Leader = state.Closed.Amount, state.Closed.Winner
 		}
+	case state.Suspended():
+		item.Status = wire.StatusSuspended
 	case err == nil && now >= state.End():
 		item.Status = wire.StatusEnded
 	default:

@@ -79,6 +79,7 @@ func (s *server) handler(operatorToken []byte) http.Handler {
 		operator.GET("/contradictions", s.listContradictions)
 		operator.POST("/extend", s.extend)
 		operator.POST("/cancel", s.cancelAuction)
+		operator.POST("/resume", s.resume)
 	}
 	return e
 }

@@ -25,7 +25,7 @@ func History(t *rapid.T, clock *Clock, replicas ...Backend) {
 	h.list()
 	for range rapid.IntRange(10, 60).Draw(t, "steps") {
 		step := draw(h, "step", h.bid, h.bid, h.bid, h.edge, h.edge, h.tie, h.tie, h.late, h.again, h.again,
-			h.pass, h.pass, h.list, h.close, h.disclose, h.withdraw, h.order)
+			h.pass, h.pass, h.list, h.close, h.disclose, h.withdraw, h.order, h.suspend)
 		step()
 	}
 	h.compare()
@@ -269,6 +269,23 @@ func (h *history) order() {
 	ends := s.End() + draw[auction.Time](h, "extended by", -1, 0, 1, 5_000_000)
 	want := h.Extend(ctx, id, ends)
 	h.same(replica.Extend(ctx, id, ends), want)
+}
+
+func (h *history) suspend() {
+	id, s := h.auction()
+	if s == nil || !h.rarely("suspension") && !s.Suspended() {
+		return
+	}
+	ctx, replica := context.Background(), h.replica()
+	if s.Suspended() && rapid.Bool().Draw(h.t, "resume") {
+		ends := draw(h, "resumed until", 0, 0, s.End(), h.Clock.Time().Add(time.Minute))
+		want := h.Resume(ctx, id, ends)
+		h.same(replica.Resume(ctx, id, ends), want)
+		return
+	}
+	gone := lost(draw[uint64](h, "lost", 1, 2, 100))
+	want := h.Suspend(ctx, id, gone)
+	h.same(replica.Suspend(ctx, id, gone), want)
 }
 
 func (h *history) withdraw() {

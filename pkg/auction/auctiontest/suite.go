@@ -55,6 +55,8 @@ func Run(t *testing.T, open Factory) {
 		{"so many refusals of a participant are remembered", testRefusedBound},
 		{"so many auctions of a participant are listed at a time", testListedBound},
 		{"an operator extends and cancels, in the open", testOperator},
+		{"an auction that lost an entry takes nothing until it is resumed", testSuspend},
+		{"a resumption opens nothing that had ended", testSuspendEnded},
 		{"a close is over the stamped head, once", testClose},
 		{"many close at once, one record", testCloseConcurrent},
 		{"seller and winner disclose, nobody else", testDisclose},

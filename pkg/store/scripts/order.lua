@@ -9,11 +9,12 @@ local state, log, mail = KEYS[1], KEYS[2], KEYS[3]
 local deadline, arrival, ends, tail, commitment, salt, private = unpack(ARGV)
 
 if late(deadline) then return {'stale'} end
-local s = redis.call('HMGET', state, 'closed', 'm', 'ends')
+local s = redis.call('HMGET', state, 'closed', 'm', 'ends', 'suspended')
 if not s[2] then return {'unknown'} end
 local m = latest(arrival, s[2])
 if s[1] then return {'refused', 'auction_ended', '0'} end
 if ends ~= '0' then
+  if s[4] then return {'refused', 'suspended', '0'} end
   if tonumber(m) >= tonumber(s[3]) then return {'refused', 'auction_ended', '0'} end
   if tonumber(ends) <= tonumber(s[3]) then return {'refused', 'bad_terms', '0'} end
 end

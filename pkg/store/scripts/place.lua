@@ -18,7 +18,7 @@ if known then return known end
 
 local s = redis.call('HMGET', state, 'terms', 'currency', 'seller', 'closed', 'm', 'listed', 'ends',
   'skew', 'freshness', 'max_recorded', 'minimum', 'increment', 'tie_window', 'lead', 'lead_ts', 'tie_ends',
-  'soft_window', 'soft_extension', 'soft_latest')
+  'soft_window', 'soft_extension', 'soft_latest', 'suspended')
 if not s[1] then return {'unknown'} end
 local participant = string.sub(identity, 1, 32)
 local m = latest(arrival, s[5])
@@ -29,6 +29,7 @@ local recorded = now >= ends and not soft
 
 local function judge()
   if s[4] then return 'auction_ended' end
+  if s[20] then return 'suspended' end
   if terms ~= s[1] then return 'wrong_terms' end
   if currency ~= s[2] then return 'wrong_currency' end
   if participant == s[3] then return 'own_auction' end

@@ -21,9 +21,11 @@ local function answered(answers, log, pseudonym, identity)
   return {'again', seq, unpack(redis.call('XRANGE', log, seq .. '-0', seq .. '-0')[1][2])}
 end
 
--- refuse remembers a refusal and returns it. Of each participant it remembers so
--- many and no more, so that refusals fill no memory: auction.MaxRefused.
+-- refuse remembers a refusal and returns it, but for one that a resumption lifts.
+-- Of each participant it remembers so many and no more, so that refusals fill no
+-- memory: auction.MaxRefused.
 local function refuse(state, answers, pseudonym, identity, code, least)
+  if code == 'suspended' then return {'refused', code, least} end
   local field = 'refused:' .. string.sub(identity, 1, 32)
   if tonumber(redis.call('HGET', state, field) or '0') >= 100 then return {'refused', 'rate_limited', '0'} end
   redis.call('HINCRBY', state, field, '1')

@@ -14,13 +14,15 @@ if late(deadline) then return {'stale'} end
 local known = answered(answers, log, pseudonym, identity)
 if known then return known end
 
-local s = redis.call('HMGET', state, 'seller', 'closed', 'm', 'listed', 'ends', 'skew', 'freshness', 'lead')
+local s = redis.call('HMGET', state, 'seller', 'closed', 'm', 'listed', 'ends', 'skew', 'freshness', 'lead',
+  'suspended')
 if not s[1] then return {'unknown'} end
 local m = latest(arrival, s[3])
 local now, stamp, ends = tonumber(m), tonumber(ts), tonumber(s[5])
 
 local function judge()
   if s[2] then return 'auction_ended' end
+  if s[9] then return 'suspended' end
   if string.sub(identity, 1, 32) ~= s[1] then return 'not_your_auction' end
   local skew, freshness = tonumber(s[6]), tonumber(s[7])
   local code = headless(log, head, stamp, skew, freshness)
