@@ -3,6 +3,7 @@ package auction
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"unicode"
@@ -46,10 +47,13 @@ type Blob []byte
 
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-// MarshalText implements encoding.TextMarshaler.
-func (b Blob) MarshalText() ([]byte, error) {
-	return strictBase64.AppendEncode(nil, b), nil
+// AppendText implements encoding.TextAppender.
+func (b Blob) AppendText(dst []byte) ([]byte, error) {
+	return strictBase64.AppendEncode(dst, b), nil
 }
+
+// MarshalText implements encoding.TextMarshaler.
+func (b Blob) MarshalText() ([]byte, error) { return b.AppendText(nil) }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (b *Blob) UnmarshalText(text []byte) error {
@@ -64,8 +68,11 @@ func (b *Blob) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// AppendText implements encoding.TextAppender.
+func (h Hash) AppendText(dst []byte) ([]byte, error) { return hex.AppendEncode(dst, h[:]), nil }
+
 // MarshalText implements encoding.TextMarshaler.
-func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+func (h Hash) MarshalText() ([]byte, error) { return h.AppendText(nil) }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (h *Hash) UnmarshalText(text []byte) error {

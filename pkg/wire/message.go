@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"slices"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 
@@ -30,7 +31,7 @@ func ParseClient(data []byte) (ClientMessage, error) {
 	if len(data) > MaxClientMessage {
 		return nil, auction.Refuse(auction.CodeTooLarge, "a message to the house has at most %d bytes", MaxClientMessage)
 	}
-	name, object, ok := cutType(data)
+	name, rest, ok := cutType(data)
 	if !ok {
 		return nil, malformed()
 	}
@@ -49,7 +50,7 @@ func ParseClient(data []byte) (ClientMessage, error) {
 	default:
 		return nil, errType()
 	}
-	if err := read(object, m); err != nil {
+	if err := read(rest, m); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -61,7 +62,7 @@ func ParseServer(data []byte) (ServerMessage, error) {
 	if len(data) > MaxServerFrame {
 		return nil, auction.Refuse(auction.CodeTooLarge, "a message of the house has at most %d bytes", MaxServerFrame)
 	}
-	name, object, ok := cutType(data)
+	name, rest, ok := cutType(data)
 	if !ok {
 		return nil, malformed()
 	}
@@ -69,7 +70,7 @@ func ParseServer(data []byte) (ServerMessage, error) {
 	if m == nil {
 		return nil, errType()
 	}
-	if err := read(object, m); err != nil {
+	if err := read(rest, m); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -109,9 +110,10 @@ func SplitFrame(frame []byte) ([][]byte, error) {
 	return messages, nil
 }
 
-// cutType splits a message into its type and the object of its struct.
-func cutType(data []byte) (name string, object []byte, ok bool) {
-	rest, ok := bytes.CutPrefix(data, []byte(typeStart))
+// cutType splits a message into its type and the object of its struct without the
+// brace that begins it.
+func cutType(data []byte) (name string, rest []byte, ok bool) {
+	rest, ok = bytes.CutPrefix(data, []byte(typeStart))
 	if !ok {
 		return "", nil, false
 	}
@@ -119,11 +121,17 @@ func cutType(data []byte) (name string, object []byte, ok bool) {
 	if !ok || len(tag) > 32 {
 		return "", nil, false
 	}
-	return string(tag), append([]byte{'{'}, rest...), true
+	return string(tag), rest, true
 }
 
-func read(object []byte, m message) error {
-	if err := Unmarshal(object, m); err != nil {
+// objects are buffers for the objects of messages that are read.
+var objects = sync.Pool{New: func() any { return new([]byte) }}
+
+func read(rest []byte, m message) error {
+	buffer := objects.Get().(*[]byte)
+	defer objects.Put(buffer)
+	*buffer = append(append((*buffer)[:0], '{'), rest...)
+	if err := Unmarshal(*buffer, m); err != nil { // which keeps nothing of it
 		return err
 	}
 	if !m.check() {
@@ -132,15 +140,21 @@ func read(object []byte, m message) error {
 	return nil
 }
 
+// drafts are where messages are encoded before their size is known.
+var drafts = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 func appendMessage(dst []byte, m message) []byte {
-	object, err := json.Marshal(m, encode)
-	if err != nil {
+	object := drafts.Get().(*bytes.Buffer)
+	defer drafts.Put(object)
+	object.Reset()
+	if err := json.MarshalWrite(object, m, encode); err != nil {
 		panic("wire: internal error: encode a message: " + err.Error())
 	}
+	dst = slices.Grow(dst, len(typeStart)+len(m.name())+len(typeEnd)+object.Len()) // with the newline after it
 	dst = append(dst, typeStart...)
 	dst = append(dst, m.name()...)
 	dst = append(dst, typeEnd...)
-	return append(dst, object[1:]...)
+	return append(dst, object.Bytes()[1:]...)
 }
 
 func errType() error {
