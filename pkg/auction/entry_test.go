@@ -3,9 +3,12 @@ package auction_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
@@ -54,6 +57,32 @@ func TestEvents(t *testing.T) {
 	if want := string(validEvents()["recorded"].Tail()); recorded != want {
 		t.Errorf("recorded by text %s, want %s", recorded, want)
 	}
+}
+
+// The tails that are written without the encoder are what it writes.
+func TestBidTails(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		digit := rapid.SampledFrom([]byte("0123456789abcdef"))
+		id := func(label string) string {
+			hex := rapid.SliceOfN(digit, 36, 36).Draw(t, label)
+			hex[8], hex[13], hex[14], hex[18], hex[19], hex[23] = '-', '-', '4', '-', '8', '-'
+			return string(hex)
+		}
+		c := auction.Command{
+			Kind: auction.KindBid, Auction: auction.ID(id("auction")), Pseudonym: auction.Pseudonym(id("pseudonym")),
+			Amount: auction.Amount(rapid.Int64Range(1, int64(auction.MaxAmount)).Draw(t, "amount")),
+			TS:     auction.Time(rapid.Int64Range(1e6, 1<<53-1).Draw(t, "ts")),
+		}
+		bid, extension := c.BidTails()
+		if want := c.Event().Tail(); !bytes.Equal(bid, want) {
+			t.Errorf("bid %s, want %s", bid, want)
+		}
+		ends := rapid.Int64Range(1, 1<<53-1).Draw(t, "ends")
+		whole := fmt.Sprintf(`%s%d,"cause":"bid"}`, extension, ends)
+		if want := c.Extension(auction.Time(ends)).Tail(); whole != string(want) {
+			t.Errorf("extension %s, want %s", whole, want)
+		}
+	})
 }
 
 func TestEventsOfAnotherShapeAreRefused(t *testing.T) {

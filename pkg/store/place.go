@@ -52,7 +52,7 @@ func (s *Store) placeIn(ctx context.Context, c auction.Command) (auction.Answer,
 func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (auction.Answer, error) {
 	k := s.keys(auction.LogID(c.Auction))
 	chain := encodeBlobs(c.Chain...)
-	tail, extension := c.Event().Tail(), extensionTail(c)
+	tail, extension := c.BidTails()
 	var sealed, entry stored
 	var moved auction.Time
 	var receipt auction.Receipt
@@ -99,13 +99,6 @@ func (s *Store) runPlace(ctx context.Context, c auction.Command, head string) (a
 		}})
 	}
 	return auction.Answer{Entry: entry.Entry, Receipt: receipt}, nil
-}
-
-// extensionTail is the tail of the event that c moves the end with, up to where:
-// place.lua adds that, and the cause.
-func extensionTail(c auction.Command) []byte {
-	before, _, _ := bytes.Cut(c.Extension(1).Tail(), []byte(`1,"cause"`))
-	return before
 }
 
 // extended returns where a bid has moved the end, 0 if it has not, and counts
