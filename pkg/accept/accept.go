@@ -156,7 +156,8 @@ func (c *Checker) stamped(by *Party, cmd wire.Signed, stamps [][]byte, policy au
 		return 0, err
 	}
 	var said []tsp.Stamp
-	c.observe("timestamp_token", func() { ts, said, err = quorum.Verify(stamps, cmd.Digest) })
+	digest := cmd.Digest
+	c.observe("timestamp_token", func() { ts, said, err = quorum.Verify(stamps, digest) })
 	if err != nil {
 		return 0, err
 	}

@@ -101,11 +101,9 @@ func (s *Store) newLine(client *redis.Client) *line {
 	return l
 }
 
-// submit queues a call for the primary of its keys, and waits until it is done or
-// ctx ends.
+// submit queues a call for the primary of its keys, and waits until it is done,
+// ctx ends or callTimeout is over.
 func (s *Store) submit(ctx context.Context, c *call) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	client, err := s.client.primary(ctx, c.keys[0])
 	if err != nil {
 		return s.failed(ctx, "find the primary", err)
@@ -124,10 +122,13 @@ func (l *line) submit(ctx context.Context, c *call) error {
 	default:
 		return auction.Refuse(auction.CodeOverloaded, "send the same again a little later")
 	}
+	late := time.NewTimer(callTimeout)
+	defer late.Stop()
 	select {
 	case err := <-c.done:
 		return err
 	case <-ctx.Done():
+	case <-late.C:
 	case <-l.stopped: // the writers have answered what they took
 		select {
 		case err := <-c.done:

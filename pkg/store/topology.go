@@ -166,6 +166,8 @@ func (t *topology) primary(ctx context.Context, key string) (*redis.Client, erro
 	if t.cluster == nil {
 		return t.one, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	return t.cluster.MasterForKey(ctx, key)
 }
 

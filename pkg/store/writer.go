@@ -127,7 +127,7 @@ func (w *writer) commit(group []*call) {
 	results := w.send(ctx, group)
 	var again []int
 	for i, r := range results {
-		if redis.HasErrorPrefix(r.err, "NOSCRIPT") || redis.HasErrorPrefix(r.err, "READONLY") {
+		if r.err != nil && (redis.HasErrorPrefix(r.err, "NOSCRIPT") || redis.HasErrorPrefix(r.err, "READONLY")) {
 			again = append(again, i)
 		}
 	}
@@ -144,7 +144,7 @@ func (w *writer) commit(group []*call) {
 		}
 	}
 	for i, r := range results {
-		if redis.HasErrorPrefix(r.err, "NOSCRIPT") || refusedByRedis(r.err) {
+		if r.err != nil && (redis.HasErrorPrefix(r.err, "NOSCRIPT") || refusedByRedis(r.err)) {
 			w.log.ErrorContext(ctx, "redis takes no writes", slog.Any("error", r.err))
 			results[i].err = unavailable()
 		}
