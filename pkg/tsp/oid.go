@@ -94,7 +94,11 @@ const tagSet = byte(cbasn1.SET)
 // element builds a constant or what cannot fail; it panics on a defect of this
 // package only.
 func element(build cryptobyte.BuilderContinuation) []byte {
-	var b cryptobyte.Builder
-	build(&b)
+	b := cryptobyte.NewBuilder(make([]byte, 0, elementSize))
+	build(b)
 	return b.BytesOrPanic()
 }
+
+// elementSize has room for a token without certificates, in bytes, so that it is built
+// in one piece of memory.
+const elementSize = 512
