@@ -103,6 +103,7 @@ func TestChartRefuses(t *testing.T) {
 		"a port that is none":          {"redis.ports={70000}", "ports"},
 		"a mode that is none":          {"ca.mode=anybody", "mode"},
 		"a provider without an issuer": {"ca.mode=oidc", "ca.oidc.issuer"},
+		"a provider at no port":        {"ca.oidc.ports={0}", "ports"},
 		"an ingress without a domain":  {"ingress.enabled=true,ingress.tlsSecret=x", "ingress.domain"},
 		"an ingress without TLS":       {"ingress.enabled=true,ingress.domain=a.example", "https"},
 		"two certificates":             {"ingress.enabled=true,ingress.domain=a.example,ingress.tlsSecret=x,ingress.clusterIssuer=y", "not both"},
@@ -173,6 +174,38 @@ func TestRedisOutsideHasPorts(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: ports %v, want %v", tt.url, got, tt.want)
 		}
+	}
+}
+
+// The CA may reach its OpenID provider where the issuer is, and where else a value
+// says, and nothing at all in another mode.
+func TestProviderHasPorts(t *testing.T) {
+	for _, tt := range []struct {
+		issuer, ports string
+		want          []int
+	}{
+		{"https://idp.example", "null", []int{443}},
+		{"https://idp.example/realms/a", "null", []int{443}},
+		{"https://idp.example:8443/realms/a", "null", []int{8443}},
+		{"https://[2001:db8::1]:8443", "null", []int{8443}},
+		{"https://[2001:db8::1]/", "null", []int{443}},
+		{"https://idp.example", "{5556,443}", []int{443, 5556}},
+	} {
+		objects := mustRender(t, "ca.mode=oidc", "ca.oidc.issuer="+tt.issuer, "ca.oidc.clientID=house", "ca.oidc.ports="+tt.ports)
+		egress, _ := find(objects, "NetworkPolicy", "sigilo-ca-out").at("spec", "egress").([]any)
+		if len(egress) != 2 {
+			t.Fatalf("%s: %d rules, want those of the provider and of DNS", tt.issuer, len(egress))
+		}
+		var got []int
+		for _, p := range egress[0].(map[string]any)["ports"].([]any) {
+			got = append(got, p.(map[string]any)["port"].(int))
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: ports %v, want %v", tt.issuer, got, tt.want)
+		}
+	}
+	if find(mustRender(t), "NetworkPolicy", "sigilo-ca-out") != nil {
+		t.Error("a CA without a provider may reach the world")
 	}
 }
 
