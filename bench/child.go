@@ -85,7 +85,7 @@ func RunDMS(ctx context.Context, in io.Reader, out io.Writer) error {
 			c.ask(lines.Text())
 		}
 	}()
-	ops.UseMemory(os.DirFS("/")) // as cmd/dms does
+	ops.UseMemory(os.DirFS("/"), ops.GarbageOfMany) // as cmd/dms does
 	return dms.Run(ctx, c.config(cfg))
 }
 

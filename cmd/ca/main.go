@@ -44,6 +44,6 @@ func run(ctx context.Context, args []string) error {
 	if err := program.Parse(&cfg, args); err != nil {
 		return err
 	}
-	ops.UseMemory(os.DirFS("/"))
+	ops.UseMemory(os.DirFS("/"), ops.GarbageOfFew)
 	return ca.Run(ctx, cfg)
 }

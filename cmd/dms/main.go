@@ -43,6 +43,6 @@ func run(ctx context.Context, args []string) error {
 	if err := program.Parse(&cfg, args); err != nil {
 		return err
 	}
-	ops.UseMemory(os.DirFS("/"))
+	ops.UseMemory(os.DirFS("/"), ops.GarbageOfMany)
 	return dms.Run(ctx, cfg)
 }

@@ -75,7 +75,7 @@ type benchTSAServerCmd struct{ tsa.Config }
 // log of errors alone.
 func (c *benchTSAServerCmd) Run(ctx context.Context, a *app) error {
 	c.Log = ops.NewLogger(a.err, slog.LevelError)
-	ops.UseMemory(os.DirFS("/"))
+	ops.UseMemory(os.DirFS("/"), ops.GarbageOfFew)
 	return tsa.Run(ctx, c.Config)
 }
 
@@ -84,6 +84,6 @@ type benchCAServerCmd struct{ ca.Config }
 // Run runs the CA that bench ca measures, likewise.
 func (c *benchCAServerCmd) Run(ctx context.Context, a *app) error {
 	c.Log = ops.NewLogger(a.err, slog.LevelError)
-	ops.UseMemory(os.DirFS("/"))
+	ops.UseMemory(os.DirFS("/"), ops.GarbageOfFew)
 	return ca.Run(ctx, c.Config)
 }

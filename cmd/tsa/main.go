@@ -35,6 +35,6 @@ func run(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	ops.UseMemory(os.DirFS("/"))
+	ops.UseMemory(os.DirFS("/"), ops.GarbageOfFew)
 	return tsa.Run(ctx, cfg)
 }

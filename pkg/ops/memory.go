@@ -9,24 +9,30 @@ import (
 	"strings"
 )
 
+// memoryShare of the control group's limit is what the Go runtime keeps within:
+// the rest is for what it does not count.
+const memoryShare = 0.9
+
+// How much garbage may gather before it is collected, in percent of what is in
+// use.
 const (
-	// garbagePercent is how much garbage may gather before it is collected, in
-	// percent of what is in use. By the runtime's own 100 a busy replica spends
-	// twice as much of its time on collecting.
-	garbagePercent = 300
-	// memoryShare of the control group's limit is what the Go runtime keeps
-	// within: the rest is for what it does not count.
-	memoryShare = 0.9
+	// GarbageOfMany is for a service with thousands of connections in memory, and is
+	// the runtime's own: at 300, each idle one takes half as much memory again for 3
+	// percent less CPU.
+	GarbageOfMany = 100
+	// GarbageOfFew is for a service with little in memory, which would be collected
+	// all the time.
+	GarbageOfFew = 300
 )
 
-// UseMemory lets the garbage collector of this process work less often, and more
-// often again as the process comes near to the memory limit of its control
-// group, so that a container is not ended for memory that is garbage. What the
-// environment says in GOGC and GOMEMLIMIT stands. For the main function of a
+// UseMemory lets so much garbage gather before it is collected, in percent of
+// what is in use, and less as the process comes near to the memory limit of its
+// control group, so that a container is not ended for memory that is garbage. What
+// the environment says in GOGC and GOMEMLIMIT stands. For the main function of a
 // service; root is the root of the file system.
-func UseMemory(root fs.FS) {
+func UseMemory(root fs.FS, garbage int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
+		debug.SetGCPercent(garbage)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit(root))

@@ -36,13 +36,13 @@ func TestUseMemory(t *testing.T) {
 	})
 	root := fstest.MapFS{"sys/fs/cgroup/memory.max": {Data: []byte("1073741824\n")}}
 	for _, set := range []bool{true, false} { // by the environment
-		value, wantPercent, wantLimit := "", garbagePercent, int64(966367641)
+		value, wantPercent, wantLimit := "", 300, int64(966367641)
 		if set {
 			value, wantPercent, wantLimit = "100", 100, math.MaxInt64
 		}
 		t.Setenv("GOGC", value)
 		t.Setenv("GOMEMLIMIT", value)
-		UseMemory(root)
+		UseMemory(root, 300)
 		if got := debug.SetGCPercent(100); got != wantPercent {
 			t.Errorf("set %v: GC percent %d, want %d", set, got, wantPercent)
 		}
