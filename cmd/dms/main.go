@@ -1,5 +1,5 @@
-// Command dms runs one replica of the service that holds the auctions, and mends
-// what replicas derive from its logs.
+// Command dms runs one replica of the service that holds the auctions, mends what
+// replicas derive from its logs, and archives auctions.
 package main
 
 import (
@@ -23,7 +23,8 @@ func main() {
 	}
 }
 
-// run serves, which the word serve may say, unless the first word is rebuild.
+// run serves, which the word serve may say, unless the first word is rebuild
+// or archive.
 func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
@@ -31,11 +32,13 @@ func run(ctx context.Context, args []string) error {
 			args = args[1:]
 		case "rebuild":
 			return rebuild(ctx, args[1:])
+		case "archive":
+			return archive(ctx, args[1:])
 		}
 	}
 	program := ops.Program{
 		Name:        "dms",
-		Description: "Runs one replica of the service that checks commands, keeps auctions, and closes them. `dms rebuild` makes what they derive from the logs anew.",
+		Description: "Runs one replica of the service that checks commands, keeps auctions, and closes them. `dms rebuild` makes what they derive from the logs anew, `dms archive` moves old auctions out of Redis.",
 		Example: "dms --house demo --redis-url redis://127.0.0.1:6379/0 --ca https://ca.example --tsa tsa1=https://tsa.example " +
 			"--root root.pem --certificate dms.pem --key dms.key --log-key log.key --policy policy.json",
 	}

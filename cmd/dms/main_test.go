@@ -13,12 +13,15 @@ func TestRefusals(t *testing.T) {
 	for _, args := range []string{
 		"", "serve", "serve --house demo", "start", "rebuild", "rebuild --house demo not-an-auction",
 		"rebuild --house demo --all " + id, "rebuild --house demo --redis-url http://x " + id,
+		"archive", "archive --house demo --root r --log-key k --dir d --after 1h", "archive --house demo --root none --log-key k --dir d",
 	} {
 		if err := run(t.Context(), strings.Fields(args)); err == nil || errors.Is(err, ops.ErrHelp) {
 			t.Errorf("dms %s: %v", args, err)
 		}
 	}
-	if err := run(t.Context(), []string{"rebuild", "--help"}); !errors.Is(err, ops.ErrHelp) {
-		t.Errorf("dms rebuild --help: %v", err)
+	for _, command := range []string{"serve", "rebuild", "archive"} {
+		if err := run(t.Context(), []string{command, "--help"}); !errors.Is(err, ops.ErrHelp) {
+			t.Errorf("dms %s --help: %v", command, err)
+		}
 	}
 }

@@ -113,6 +113,8 @@ func word(reply []string) error {
 		return auction.Verdict{Code: auction.CodePseudonymUsed}.Refusal()
 	case "unknown":
 		return errNoState
+	case "archived":
+		return errArchived
 	}
 	return errors.New("run script: an unexpected reply")
 }

@@ -43,6 +43,9 @@ var noteSource string
 //go:embed scripts/rebuild.lua
 var rebuildSource string
 
+//go:embed scripts/archive.lua
+var archiveSource string
+
 // A script is one atomic operation.
 type script struct {
 	name, source, sha string
@@ -67,10 +70,11 @@ var (
 	discloseScript = newScript("disclose", discloseSource)
 	noteScript     = newScript("note", sharedSource+noteSource)
 	rebuildScript  = newScript("rebuild", rebuildSource)
+	archiveScript  = newScript("archive", archiveSource)
 
 	scripts = []*script{
 		listScript, openScript, placeScript, withdrawScript, orderScript, suspendScript, resumeScript, closeScript,
-		discloseScript, noteScript, rebuildScript,
+		discloseScript, noteScript, rebuildScript, archiveScript,
 	}
 )
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -10,7 +11,9 @@ import (
 // Close implements [auction.Store].
 func (s *Store) Close(ctx context.Context, id auction.ID, head auction.Head, stamps []auction.Blob, median auction.Time) error {
 	state, err := s.Auction(ctx, id)
-	if err != nil {
+	if errors.Is(err, errArchived) {
+		return s.sweep(ctx, id)
+	} else if err != nil {
 		return err
 	}
 	done, err := state.CheckClose(head, median)

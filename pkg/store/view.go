@@ -138,6 +138,16 @@ func (vs *views) keep(v *view) {
 	}
 }
 
+// drop forgets a log.
+func (vs *views) drop(log auction.LogID) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if e, ok := vs.byLog[log]; ok {
+		vs.order.Remove(e)
+		delete(vs.byLog, log)
+	}
+}
+
 // current returns the view of a log after it was read to the end.
 func (s *Store) current(ctx context.Context, log auction.LogID) (*view, error) {
 	v, done := s.views.load(log)
@@ -172,6 +182,14 @@ func (s *Store) catchUp(ctx context.Context, v *view) error {
 		}
 		full := len(page) == pageSize
 		if n := len(known); n > 0 {
+			if len(page) == 0 {
+				if gone, err := s.removed(ctx, v.log); err != nil {
+					return err
+				} else if gone {
+					s.views.drop(v.log)
+					return errArchived
+				}
+			}
 			if len(page) == 0 || page[0].Seq != uint64(n) || page[0].Leaf() != known[n-1] {
 				if err := s.lose(ctx, v, auction.Lost{Seq: uint64(n), Leaf: known[n-1]}); err != nil {
 					return err

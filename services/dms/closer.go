@@ -71,7 +71,9 @@ func (c *closer) closeDue(ctx context.Context) error {
 func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) (time.Duration, error) {
 	for {
 		state, err := c.store.Auction(ctx, id)
-		if err != nil {
+		if auction.CodeOf(err) == auction.CodeUnknownAuction { // archived, and listed as due by a rebuild
+			return 0, c.store.Close(ctx, id, auction.Head{}, nil, now)
+		} else if err != nil {
 			return 0, err
 		}
 		after := state.End() + auction.Time(state.Policy.Grace)

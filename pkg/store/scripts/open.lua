@@ -3,10 +3,12 @@
 -- KEYS  state, log, answers, certs: of the auction
 -- ARGV  pseudonym, identity (participant and digest, 32 bytes each), m, event,
 --       commitment, salt, private, thumb, chain, then fields and values of the state
--- Returns {'ok'}, or {'rebuild'}: there is a log and no state.
+-- Returns {'ok'}, {'rebuild'}: there is a log and no state, or {'archived'}: there
+--       was one.
 local state, log, answers, certs = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local pseudonym, identity, m, event, commitment, salt, private, thumb, chain = unpack(ARGV)
 
+if redis.call('HEXISTS', state, 'archived') == 1 then return {'archived'} end
 if redis.call('EXISTS', state) == 1 then return {'ok'} end
 if redis.call('XLEN', log) > 0 then return {'rebuild'} end
 redis.call('XADD', log, '1-0',

@@ -1,0 +1,106 @@
+package allinone_test
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/client"
+	"github.com/sigilo/sigilo/pkg/evidence"
+	"github.com/sigilo/sigilo/pkg/store/storetest"
+	"github.com/sigilo/sigilo/services/allinone"
+	"github.com/sigilo/sigilo/services/ca"
+	"github.com/sigilo/sigilo/services/dms"
+)
+
+// An auction leaves Redis once its evidence is in the archive and holds, and not
+// before; who asks for it later is told so.
+func TestArchive(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	redis, dir, folder := storetest.StartRedis(t), t.TempDir(), t.TempDir()
+	h, err := allinone.Start(ctx, allinone.Config{Dir: dir, Replicas: 1, RedisURL: redis.URL(), SimulatedTime: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Stop()
+	seller := enrol(t, ctx, h, "sofia", "participant", h.Ready.DMS, client.Options{})
+	bidder := enrol(t, ctx, h, "bruno", "participant", h.Ready.DMS, client.Options{})
+	id := listClock(t, ctx, seller)
+	if _, err := bidder.Bid(ctx, id, 1000); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := seller.Item(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closes := shown.Terms.Closes
+	key := func(name string) string { return filepath.Join(dir, "keys", name) }
+	cfg := dms.ArchiveConfig{
+		House: h.Ready.House, RedisURL: redis.URL(), Root: key(ca.FileRoot), LogKey: key(ca.FileLogKey), Dir: folder,
+		After: 24 * time.Hour, Now: func() time.Time { return time.UnixMicro(int64(closes)).Add(48 * time.Hour) },
+	}
+	run := func(want string) {
+		t.Helper()
+		var out strings.Builder
+		if err := dms.Archive(ctx, cfg, &out); err != nil || out.String() != want {
+			t.Fatalf("archive: %q, %v", out.String(), err)
+		}
+	}
+	run("") // it is open
+	if err := h.SetTime(ctx, closes.Add(6*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	waitClosed(t, ctx, seller, id)
+
+	late := cfg.Now
+	cfg.Now = func() time.Time { return time.UnixMicro(int64(closes)).Add(time.Hour) }
+	run("") // its parties may still be away
+	cfg.Now = late
+	file := filepath.Join(folder, string(id)+".evidence")
+	wrong := cfg
+	wrong.LogKey = filepath.Join(t.TempDir(), "log.key")
+	otherKey, _, err := note.GenerateKey(rand.Reader, h.Ready.House)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(wrong.LogKey, []byte(otherKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := dms.Archive(ctx, wrong, new(strings.Builder)); err == nil {
+		t.Error("evidence that does not hold was taken for kept")
+	}
+	if _, err := seller.Item(ctx, id); err != nil {
+		t.Fatalf("it was not archived, and is gone: %v", err)
+	}
+	if err := os.WriteFile(file, []byte("half"), 0o600); err != nil { // as a run that was killed might
+		t.Fatal(err)
+	}
+	run("auction " + string(id) + ": archived as " + file + ", 3 entries\n")
+	run("") // nothing is left to do
+
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if verdict, err := evidence.Verify(data, nil); err != nil || verdict.Kind != evidence.Audit {
+		t.Errorf("the archive: %v", err)
+	}
+	if _, err := bidder.Item(ctx, id); auction.CodeOf(err) != auction.CodeUnknownAuction || !strings.Contains(err.Error(), "archived") {
+		t.Errorf("an archived auction: %v", err)
+	}
+	if _, err := bidder.Bid(ctx, id, 2000); auction.CodeOf(err) != auction.CodeUnknownAuction {
+		t.Errorf("a bid in an archived auction: %v", err)
+	}
+	next := listClock(t, ctx, seller) // the house goes on
+	if items, err := seller.Items(ctx); err != nil || len(items) != 1 || items[0].Auction != next {
+		t.Errorf("%d auctions are listed: %v", len(items), err)
+	}
+}
