@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/client"
 )
 
 // Exit statuses; the help lists them.
@@ -127,9 +128,14 @@ func (a *app) fail(err error) int {
 func explain(err error) string {
 	var refusal *auction.Refusal
 	var known *failure
+	var archived *client.Archived
 	switch {
+	case errors.As(err, &archived):
+		return err.Error() + ". " + lastLine(archived.Item)
 	case errors.As(err, new(unconfirmed)), errors.As(err, &known) && known.exit != exitUnavailable:
 		return err.Error()
+	case errors.As(err, &refusal) && refusal.Code == auction.CodeTooOld:
+		return err.Error() + " (sigilo watch shows how it ended)"
 	case errors.As(err, &refusal) && !refusal.Code.Temporary():
 		return err.Error()
 	case errors.Is(err, context.Canceled):

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/client"
+	"github.com/sigilo/sigilo/pkg/wire"
 )
 
 type watchCmd struct {
@@ -125,4 +126,13 @@ func eventLine(e auction.Event, terms auction.Terms) string {
 		return line + "audit   " + short(e.Auction) + "  private parts went to auditor " + e.Auditor.String()
 	}
 	return line + string(e.Kind)
+}
+
+// lastLine says how an auction that is archived ended.
+func lastLine(i wire.Item) string {
+	line := short(i.Auction) + "  " + plain(i.Title) + ": "
+	if i.Outcome == auction.Sold {
+		return line + "sold to " + short(i.Winner) + " for " + money(i.Highest, i.Currency)
+	}
+	return line + i.Outcome
 }

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Memory keeps the logs in this process: [Store], [Reader], [Feed], [Mailbox] and
-// [Proofs] by the rules of this package and nothing else. It is the model that
+// Memory keeps the logs in this process: [Store], [Reader], [Feed], [Mailbox],
+// [Proofs], [Operator] and [Archive] by the rules of this package and nothing else. It is the model that
 // every other implementation is compared with; it forgets all when it goes.
 type Memory struct {
 	Watchers
@@ -31,6 +31,7 @@ type Memory struct {
 	mailbox  map[ID]*[2]*Disclosure // of seller and winner
 	received map[memoryReceipt]bool
 	proofs   map[string][][]byte // by authority
+	removed  map[ID][]byte       // what tombstones keep
 }
 
 // memoryAnswer is what a pseudonym got: a sequence number or a refusal.
@@ -65,6 +66,7 @@ var (
 	_ Mailbox = (*Memory)(nil)
 
 	_ Operator = (*Memory)(nil)
+	_ Archive  = (*Memory)(nil)
 )
 
 // NewMemory returns an empty house. random gives the salts of commitments.
@@ -82,6 +84,7 @@ func NewMemory(clock Clock, signer Signer, random io.Reader) *Memory {
 		mailbox:  make(map[ID]*[2]*Disclosure),
 		received: make(map[memoryReceipt]bool),
 		proofs:   make(map[string][][]byte),
+		removed:  make(map[ID][]byte),
 	}
 }
 
@@ -106,7 +109,7 @@ func (m *Memory) Audit(_ context.Context, kind EventKind, audit Audit) error {
 	case kind != AuditApproved && kind != AuditDisclosed:
 		return Refuse(CodeBadRequest, "an audit is approved or disclosed")
 	case kind == AuditApproved && m.states[audit.Auction] == nil:
-		return Verdict{Code: CodeUnknownAuction}.Refusal()
+		return m.missing(audit.Auction)
 	case kind == AuditDisclosed && !m.house.Audits[audit]:
 		return Refuse(CodeNotAllowed, "no operator has approved this audit")
 	case kind == AuditApproved && m.house.Audits[audit], kind == AuditDisclosed && m.audited[audit]:
@@ -162,7 +165,7 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 	if c.Kind == KindList {
 		log = HouseLog
 	} else if m.states[c.Auction] == nil {
-		return Entry{}, Verdict{Code: CodeUnknownAuction}.Refusal()
+		return Entry{}, m.missing(c.Auction)
 	}
 	if a, ok := m.answers[log][c.Pseudonym]; ok {
 		if a.participant != c.Participant || a.digest != c.Digest {
@@ -170,6 +173,9 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 		}
 		if err := a.verdict.Refusal(); err != nil {
 			return Entry{}, err
+		}
+		if m.states[c.Auction] == nil { // a listing
+			return Entry{}, m.missing(c.Auction)
 		}
 		return m.logs[LogID(c.Auction)][a.seq-1], nil
 	}
@@ -285,8 +291,10 @@ func (m *Memory) Close(_ context.Context, id ID, head Head, stamps []Blob, media
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.states[id]
-	if s == nil {
-		return Verdict{Code: CodeUnknownAuction}.Refusal()
+	if _, gone := m.removed[id]; gone {
+		return nil
+	} else if s == nil {
+		return m.missing(id)
 	}
 	if done, err := s.CheckClose(head, median); done || err != nil {
 		return err
@@ -311,7 +319,7 @@ func (m *Memory) Disclose(_ context.Context, cmd Accepted) error {
 	defer m.mu.Unlock()
 	s := m.states[c.Auction]
 	if s == nil {
-		return Verdict{Code: CodeUnknownAuction}.Refusal()
+		return m.missing(c.Auction)
 	}
 	side, err := s.Party(c.Participant)
 	if err != nil {

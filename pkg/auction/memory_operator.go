@@ -42,7 +42,7 @@ func (m *Memory) order(id ID, judge func(*State, Time) (Event, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.states[id] == nil {
-		return Verdict{Code: CodeUnknownAuction}.Refusal()
+		return m.missing(id)
 	}
 	now, err := m.clock()
 	if err != nil {

@@ -21,7 +21,7 @@ func (m *Memory) Auction(_ context.Context, id ID) (*State, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.states[id] == nil {
-		return nil, Verdict{Code: CodeUnknownAuction}.Refusal()
+		return nil, m.missing(id)
 	}
 	s := *m.states[id]
 	return &s, nil
@@ -40,6 +40,9 @@ func (m *Memory) PolicyOf(ctx context.Context, id ID) (Hash, Policy, error) {
 func (m *Memory) Entries(_ context.Context, log LogID, from uint64, limit int) ([]Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if _, gone := m.removed[ID(log)]; gone {
+		return nil, m.missing(ID(log))
+	}
 	all := m.logs[log]
 	if from < 1 || from > uint64(len(all)) || limit < 1 {
 		return nil, nil

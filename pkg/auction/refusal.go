@@ -43,7 +43,7 @@ const (
 	CodeRateLimited    Code = "rate_limited"    // slow down
 	CodeOverloaded     Code = "overloaded"      // the replica sheds load: send again, perhaps elsewhere
 	CodeHistoryChanged Code = "history_changed" // the log is not the one that the client holds proof of
-	CodeTooOld         Code = "too_old"         // that position is no longer kept; a snapshot comes instead
+	CodeTooOld         Code = "too_old"         // of an auction that was archived: it is kept elsewhere
 
 	// The auction: what was asked.
 	CodeBadTerms        Code = "bad_terms"         // a listing whose terms are out of range

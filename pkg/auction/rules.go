@@ -55,6 +55,7 @@ var advice = map[Code]string{
 	CodeSuspended:       "the house has lost entries of this auction, and takes nothing until its operator decides: keep your receipts, they prove it",
 	CodePseudonymUsed:   "this pseudonym has signed something else: make a new one for each command",
 	CodeUnknownAuction:  "there is no such auction",
+	CodeTooOld:          "the auction was closed long ago, and archived: the operator of the house has its evidence",
 	CodeRateLimited:     "too many commands of yours were refused here, or too many auctions listed: look first, and slow down",
 }
 

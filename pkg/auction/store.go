@@ -65,7 +65,8 @@ type Store interface {
 // what they return belongs to the caller, who may not change what it points to.
 type Reader interface {
 	// House and Auction return the state as of now or later. Auction refuses
-	// an unknown id with CodeUnknownAuction.
+	// an unknown id with CodeUnknownAuction. One that was archived is refused
+	// with CodeTooOld by it and by all that follows: see [Archive].
 	House(ctx context.Context) (*House, error)
 	Auction(ctx context.Context, id ID) (*State, error)
 

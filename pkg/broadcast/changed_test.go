@@ -48,3 +48,25 @@ func TestHistoryThatChanges(t *testing.T) {
 		})
 	}
 }
+
+// Followers of an auction that is archived are cut off, and told so when they come
+// back.
+func TestLogIsArchived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(tape)
+		log.grow(2)
+		log.add(1, closing)
+		hub, _ := newHub(log)
+		defer hub.Close()
+		q := broadcast.NewQueue(10, 1000)
+		defer follow(t, hub, 0, q)()
+		expect(t, q, 1, 3)
+		log.mu.Lock()
+		log.broken = auction.Verdict{Code: auction.CodeTooOld}.Refusal()
+		log.mu.Unlock()
+		log.Wake(itemLog)
+		if batch, err := q.Next(t.Context()); auction.CodeOf(err) != auction.CodeTooOld {
+			t.Errorf("got %d messages, %v", len(batch), err)
+		}
+	})
+}

@@ -98,7 +98,7 @@ func (t *topic) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		more, err := t.step(ctx)
 		switch {
-		case auction.CodeOf(err) == auction.CodeHistoryChanged:
+		case ends(err):
 			t.cutOff(ctx, err)
 			continue
 		case err != nil:
@@ -124,12 +124,23 @@ func (t *topic) run(ctx context.Context) {
 	}
 }
 
+// ends reports whether an error is that a log does not go on as it was given out: it
+// is another one, or was archived.
+func ends(err error) bool {
+	code := auction.CodeOf(err)
+	return code == auction.CodeHistoryChanged || code == auction.CodeTooOld
+}
+
 // cutOff closes the queues of all followers: what they were given is not in the
 // log any more. When they connect again, their positions are compared with it. The
 // topic begins anew, for who follows what is there now.
 func (t *topic) cutOff(ctx context.Context, reason error) {
-	t.hub.options.Log.LogAttrs(ctx, slog.LevelError, "a log is not the one that was given out, its followers are cut off",
-		slog.String("log", string(t.log)))
+	level := slog.LevelError
+	if auction.CodeOf(reason) == auction.CodeTooOld {
+		level = slog.LevelInfo // as the operator wanted
+	}
+	t.hub.options.Log.LogAttrs(ctx, level, "a log is not the one that was given out, its followers are cut off",
+		slog.String("log", string(t.log)), slog.String("code", string(auction.CodeOf(reason))))
 	clear(t.recent)
 	t.end, t.leaf, t.known, t.recent, t.size = 0, auction.Hash{}, false, t.recent[:0], 0
 	t.tailed, t.closed, t.over, t.due = false, false, false, false

@@ -151,7 +151,7 @@ func (c *Client) open(ctx context.Context) (*link, error) {
 // then it is asked again while the connection lasts, or for good, then the
 // following fails. A token that has ended is the connection's matter.
 func (c *Client) resumeFollow(ctx context.Context, f *Follow, l *link) error {
-	if f.failed() {
+	if f.reason() != nil {
 		return nil
 	}
 	err := f.resume(ctx, l)
@@ -274,7 +274,7 @@ func (c *Client) notice(l *link, m wire.ServerMessage) {
 		f := c.follows[m.Log]
 		c.mu.Unlock()
 		if f != nil {
-			f.broken(m)
+			f.ended(m)
 		}
 	case *wire.InboxAnswer:
 		if c.options.OnMessages != nil {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -42,7 +43,8 @@ const (
 )
 
 // Follow begins to follow a log from its first entry: [auction.HouseLog] for
-// the listings of the house, an auction's id for that auction.
+// the listings of the house, an auction's id for that auction. One that the house
+// has archived is refused with an [*Archived].
 func (c *Client) Follow(ctx context.Context, log auction.LogID) (*Follow, error) {
 	f := &Follow{client: c, log: log, ready: make(chan struct{}, 1)}
 	if log == auction.HouseLog {
@@ -63,7 +65,7 @@ func (c *Client) Follow(ctx context.Context, log auction.LogID) (*Follow, error)
 	// A connection that is made from here on resumes f by itself.
 	if err := c.onLink(ctx, func(l *link) error { return f.resume(ctx, l) }); err != nil {
 		f.forget()
-		return nil, err
+		return nil, c.believe(ctx, cmp.Or(f.reason(), err)) // what came before a refusal says more
 	}
 	return f, nil
 }
@@ -91,7 +93,8 @@ func (f *Follow) forget() {
 }
 
 // Next waits for the next event. It fails for good if the house shows another
-// history than before (CodeHistoryChanged).
+// history than before (CodeHistoryChanged), or has archived the auction (an
+// [*Archived]).
 func (f *Follow) Next(ctx context.Context) (auction.Event, error) {
 	for {
 		f.mu.Lock()
@@ -105,7 +108,7 @@ func (f *Follow) Next(ctx context.Context) (auction.Event, error) {
 		err := f.err
 		f.mu.Unlock()
 		if err != nil {
-			return auction.Event{}, err
+			return auction.Event{}, f.client.believe(ctx, err)
 		}
 		select {
 		case <-f.ready:
@@ -336,16 +339,11 @@ func (f *Follow) checkHeads() {
 	f.heads = rest
 }
 
-// broken ends the following: the house says itself that its history changed.
-func (f *Follow) broken(m *wire.SnapshotNotice) {
-	f.fail(&auction.Refusal{Code: m.Code, Detail: m.Detail})
-}
-
-// failed reports whether the following has ended for a reason.
-func (f *Follow) failed() bool {
+// reason is why the following has ended, nil if it has not.
+func (f *Follow) reason() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.err != nil
+	return f.err
 }
 
 // fail ends the following for a reason, unless there is one already.

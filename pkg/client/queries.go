@@ -66,7 +66,7 @@ func shows(i wire.Item, t auction.Terms, hash auction.Hash) bool {
 // The list of Items is held against the house log: it shows no auction that the
 // log does not list, each on its terms, and leaves out none that has not reached
 // its end. It refuses with CodeHistoryChanged where the house leaves one out that
-// it does not show when asked for it either.
+// it does not show when asked for it either, whatever it says why.
 func (c *Client) Items(ctx context.Context) ([]wire.Item, error) {
 	if err := c.readHouse(ctx); err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (c *Client) Items(ctx context.Context) ([]wire.Item, error) {
 	}
 	for id := range due { // a replica may be a moment behind with its list
 		shown, err := c.Item(ctx, id)
-		if auction.CodeOf(err) == auction.CodeUnknownAuction {
+		if code := auction.CodeOf(err); code == auction.CodeUnknownAuction || code == auction.CodeTooOld {
 			return nil, auction.Refuse(auction.CodeHistoryChanged, "the house does not show auction %s, which is in its log and still open", id)
 		}
 		if err != nil {

@@ -10,53 +10,88 @@ import (
 )
 
 // errArchived is the answer of an auction of which a tombstone is left.
-var errArchived = auction.Refuse(auction.CodeUnknownAuction,
-	"the auction was closed and archived: the operator of the house has its evidence")
+var errArchived = auction.Verdict{Code: auction.CodeTooOld}.Refusal()
 
-// Remove replaces a closed auction, whose log has the given number of entries and
-// is kept elsewhere, by a tombstone. Who asks for it later is refused with
-// CodeUnknownAuction and told so. It returns [auction.ErrGrew] for a log of
-// another size, and for an auction that is open. Removing again does nothing, but
-// for what was left if it was interrupted.
-func (s *Store) Remove(ctx context.Context, id auction.ID, size uint64) error {
-	k := s.keys(auction.LogID(id))
-	err := s.submit(ctx, &call{
-		script: archiveScript, keys: []string{k.state, k.log, k.answers, k.certs}, size: 128,
-		args:   func(auction.Time, string) ([]any, error) { return []any{text(size)}, nil },
-		finish: func(reply []string) (*auction.Receipt, error) { return nil, word(reply) },
-	})
-	if err != nil {
+// Remove implements [auction.Archive].
+func (s *Store) Remove(ctx context.Context, id auction.ID, size uint64, last []byte) error {
+	state, err := s.Auction(ctx, id)
+	switch {
+	case auction.CodeOf(err) == auction.CodeTooOld:
+		return nil
+	case err != nil:
+		return err
+	case state.Closed == nil:
+		return auction.Refuse(auction.CodeAuctionOpen, "only a closed auction is archived")
+	case state.Size() != size:
+		return auction.ErrGrew
+	case len(last) > auction.MaxLast:
+		return auction.Refuse(auction.CodeTooLarge, "a tombstone keeps at most %d bytes", auction.MaxLast)
+	}
+	// First, as nothing says later whose it was. Whoever is interrupted here does
+	// it once more.
+	if err := s.forgetMine(ctx, state); err != nil {
 		return err
 	}
-	s.views.drop(auction.LogID(id))
-	return s.sweep(ctx, id)
+	k := s.keys(auction.LogID(id))
+	err = s.submit(ctx, &call{
+		script: archiveScript, keys: []string{k.state, k.log, k.answers, k.certs, k.mail}, size: 256 + len(last),
+		args:   func(auction.Time, string) ([]any, error) { return []any{text(size), last}, nil },
+		finish: func(reply []string) (*auction.Receipt, error) { return nil, word(reply) },
+	})
+	if err == nil {
+		s.views.bury(auction.LogID(id))
+	}
+	return err
 }
 
-// sweep deletes what no script needs of an auction that is a tombstone.
-func (s *Store) sweep(ctx context.Context, id auction.ID) error {
+// forgetMine takes an auction out of the sets of all who took part in it.
+func (s *Store) forgetMine(ctx context.Context, state *auction.State) error {
+	people := map[auction.Participant]bool{state.Seller: true}
+	for _, bids := range [][]auction.Bid{state.Bids, state.Recorded} {
+		for _, b := range bids {
+			people[b.Participant] = true
+		}
+	}
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	_, err := s.client.Pipelined(bounded, func(pipe redis.Pipeliner) error {
-		pipe.Del(bounded, s.keys(auction.LogID(id)).mail)
-		pipe.ZRem(bounded, s.keys(auction.HouseLog).due, string(id))
+		for p := range people {
+			pipe.ZRem(bounded, mineKey(p), string(state.ID))
+		}
 		return nil
 	})
 	if err != nil {
-		return s.failed(ctx, "delete messages", err)
+		return s.failed(ctx, "forget a participant's auction", err)
 	}
 	return nil
 }
 
-// removed reports whether a log that is not what it was is one of which a
-// tombstone is left.
-func (s *Store) removed(ctx context.Context, log auction.LogID) (bool, error) {
+// Removed implements [auction.Archive].
+func (s *Store) Removed(ctx context.Context, id auction.ID) ([]byte, error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	err := s.client.HGet(bounded, s.keys(log).state, "archived").Err()
-	if errors.Is(err, redis.Nil) {
-		return false, nil
-	} else if err != nil {
-		return false, s.failed(ctx, "look for a tombstone", err)
+	last, err := s.client.HGet(bounded, s.keys(auction.LogID(id)).state, "archived").Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, auction.Verdict{Code: auction.CodeUnknownAuction}.Refusal()
+	case err != nil:
+		return nil, s.failed(ctx, "read tombstone", err)
 	}
-	return true, nil
+	return last, nil
+}
+
+// lookForTombstone returns errArchived if a log that has no entries where it
+// should is one of which a tombstone is left.
+func (s *Store) lookForTombstone(ctx context.Context, log auction.LogID) error {
+	if log == auction.HouseLog {
+		return nil
+	}
+	switch _, err := s.Removed(ctx, auction.ID(log)); {
+	case auction.CodeOf(err) == auction.CodeUnknownAuction:
+		return nil
+	case err != nil:
+		return err
+	}
+	s.views.bury(log)
+	return errArchived
 }

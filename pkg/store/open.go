@@ -94,6 +94,9 @@ func (s *Store) open(ctx context.Context, listing stored, who string) (auction.A
 			return &receipt, word(reply)
 		},
 	})
+	if errors.Is(err, errArchived) {
+		s.views.bury(auction.LogID(event.Auction))
+	}
 	if err == nil && rebuild {
 		_, err = s.Rebuild(ctx, auction.LogID(event.Auction))
 	}

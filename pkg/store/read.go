@@ -52,6 +52,9 @@ func (s *Store) PolicyOf(ctx context.Context, id auction.ID) (auction.Hash, auct
 // opened returns the current view of an auction. One that was listed and not
 // opened, since a replica died in between, is opened now.
 func (s *Store) opened(ctx context.Context, log auction.LogID) (*view, error) {
+	if s.views.isBuried(log) {
+		return nil, errArchived
+	}
 	v, err := s.current(ctx, log)
 	if err != nil || v.chain().Size() > 0 {
 		return v, err
@@ -90,8 +93,13 @@ func (s *Store) Entries(ctx context.Context, log auction.LogID, from uint64, lim
 	if err != nil {
 		return nil, err
 	}
+	if len(page) == 0 && from > 1 {
+		if err := s.lookForTombstone(ctx, log); err != nil {
+			return nil, err
+		}
+	}
 	if len(page) == 0 && from == 1 && log != auction.HouseLog {
-		// Unknown, or listed and not opened.
+		// Unknown, listed and not opened, or archived.
 		switch err := s.repair(ctx, auction.ID(log)); {
 		case auction.CodeOf(err) == auction.CodeUnknownAuction:
 			return nil, nil

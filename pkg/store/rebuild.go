@@ -16,7 +16,8 @@ import (
 // the state, by which the others are found complete. It may run at any time, by
 // several at once, and changes nothing where nothing is missing. What it cannot
 // bring back are refusals: their pseudonyms are judged anew. It returns the number
-// of entries, and refuses a log without any with CodeUnknownAuction.
+// of entries, and refuses a log without any with CodeUnknownAuction, of an auction
+// that was archived with CodeTooOld.
 func (s *Store) Rebuild(ctx context.Context, log auction.LogID) (uint64, error) {
 	r := rebuilding{store: s, log: log, keys: s.keys(log), certs: make(map[auction.Hash]bool)}
 	for {
@@ -25,6 +26,9 @@ func (s *Store) Rebuild(ctx context.Context, log auction.LogID) (uint64, error) 
 		}
 		fields, size := r.fields()
 		if size == 0 {
+			if err := s.lookForTombstone(ctx, log); err != nil {
+				return 0, err
+			}
 			return 0, auction.Verdict{Code: auction.CodeUnknownAuction}.Refusal()
 		}
 		args := append([]any{text(size)}, fields...)

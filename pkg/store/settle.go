@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -11,8 +10,9 @@ import (
 // Close implements [auction.Store].
 func (s *Store) Close(ctx context.Context, id auction.ID, head auction.Head, stamps []auction.Blob, median auction.Time) error {
 	state, err := s.Auction(ctx, id)
-	if errors.Is(err, errArchived) {
-		return s.sweep(ctx, id)
+	if auction.CodeOf(err) == auction.CodeTooOld { // archived, so it was closed
+		s.leaveDue(ctx, id)
+		return nil
 	} else if err != nil {
 		return err
 	}
@@ -27,14 +27,18 @@ func (s *Store) Close(ctx context.Context, id auction.ID, head auction.Head, sta
 			return err
 		}
 	}
+	s.leaveDue(ctx, id)
+	return nil
+}
+
+// leaveDue takes an auction out of the list of what is due. That is a hint: what
+// stays in it is closed once more, which does nothing, and leaves it then.
+func (s *Store) leaveDue(ctx context.Context, id auction.ID) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	// The list of what is due is a hint: what stays in it is closed once more,
-	// which does nothing, and leaves it then.
 	if err := s.client.ZRem(ctx, s.keys(auction.HouseLog).due, string(id)).Err(); err != nil {
 		s.log.WarnContext(ctx, "a closed auction stays in the list of those due", slog.Any("error", err))
 	}
-	return nil
 }
 
 func (s *Store) runClose(ctx context.Context, id auction.ID, head auction.Head, event auction.Event, median auction.Time) error {
@@ -97,7 +101,7 @@ func (s *Store) Adopt(ctx context.Context, policy []byte) error {
 func (s *Store) Audit(ctx context.Context, kind auction.EventKind, audit auction.Audit) error {
 	switch kind {
 	case auction.AuditApproved:
-		if _, _, err := s.listing(ctx, audit.Auction); err != nil {
+		if _, err := s.Auction(ctx, audit.Auction); err != nil {
 			return err
 		}
 	case auction.AuditDisclosed:

@@ -65,6 +65,7 @@ var (
 	_ auction.Mailbox = (*Store)(nil)
 
 	_ auction.Operator = (*Store)(nil)
+	_ auction.Archive  = (*Store)(nil)
 )
 
 // silence takes go-redis's own log away: it is one for the whole process, is not

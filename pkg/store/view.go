@@ -66,6 +66,10 @@ type views struct {
 	byLog map[auction.LogID]*list.Element // of *view; guarded by mu
 	order list.List                       // most recently used first; guarded by mu
 	loads map[auction.LogID]*load         // of what is not kept; guarded by mu
+
+	// Logs of which a tombstone was met, which is never a log again. Only what was
+	// listed once gets here, so it grows as the house log does. Guarded by mu.
+	buried map[auction.LogID]bool
 }
 
 // A load is a view that is not kept, or not yet, and those who read it now.
@@ -138,14 +142,25 @@ func (vs *views) keep(v *view) {
 	}
 }
 
-// drop forgets a log.
-func (vs *views) drop(log auction.LogID) {
+// bury forgets a log of which a tombstone is left, but for that.
+func (vs *views) bury(log auction.LogID) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	if e, ok := vs.byLog[log]; ok {
 		vs.order.Remove(e)
 		delete(vs.byLog, log)
 	}
+	if vs.buried == nil {
+		vs.buried = make(map[auction.LogID]bool)
+	}
+	vs.buried[log] = true
+}
+
+// isBuried reports whether a tombstone of the log was met.
+func (vs *views) isBuried(log auction.LogID) bool {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	return vs.buried[log]
 }
 
 // current returns the view of a log after it was read to the end.
@@ -183,11 +198,8 @@ func (s *Store) catchUp(ctx context.Context, v *view) error {
 		full := len(page) == pageSize
 		if n := len(known); n > 0 {
 			if len(page) == 0 {
-				if gone, err := s.removed(ctx, v.log); err != nil {
+				if err := s.lookForTombstone(ctx, v.log); err != nil {
 					return err
-				} else if gone {
-					s.views.drop(v.log)
-					return errArchived
 				}
 			}
 			if len(page) == 0 || page[0].Seq != uint64(n) || page[0].Leaf() != known[n-1] {

@@ -98,13 +98,14 @@ type EventNotice struct {
 	Commitment auction.Hash  `json:"commitment"`
 }
 
-// SnapshotNotice ends a following: the client's position is not in the log
-// (history_changed), or no longer kept (too_old). The client follows anew.
+// SnapshotNotice ends a following, or comes instead of one: the client's position
+// is not in the log (history_changed), or the auction is archived (too_old), so
+// that no events of it are kept.
 type SnapshotNotice struct {
 	Log    auction.LogID `json:"log"`
 	Code   auction.Code  `json:"code"`
 	Detail string        `json:"detail"`
-	Item   *Item         `json:"item,omitzero"` // the auction as it is now; not for the house log
+	Item   *Item         `json:"item,omitzero"` // the auction as it is now, or ended; not for the house log
 	Head   string        `json:"head"`          // a signed note
 }
 

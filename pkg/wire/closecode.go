@@ -35,7 +35,7 @@ func CloseCodeOf(code auction.Code) CloseCode {
 		return CloseTokenEnded
 	case auction.CodeRateLimited:
 		return CloseRateLimited
-	case auction.CodeUnavailable, auction.CodeUnknownResult, auction.CodeHistoryChanged:
+	case auction.CodeUnavailable, auction.CodeUnknownResult, auction.CodeHistoryChanged, auction.CodeTooOld:
 		return CloseUnavailable
 	case auction.CodeOverloaded:
 		return CloseTooMany

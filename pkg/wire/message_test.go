@@ -146,7 +146,9 @@ func TestEveryCodeHasACloseCode(t *testing.T) {
 	if wire.CloseCodeOf(auction.CodeTokenExpired) != wire.CloseTokenEnded {
 		t.Error("a token past its end does not say so")
 	}
-	if wire.CloseCodeOf(auction.CodeHistoryChanged) != wire.CloseUnavailable {
-		t.Error("who followed a log that has changed is not asked to come back")
+	for _, code := range []auction.Code{auction.CodeHistoryChanged, auction.CodeTooOld} {
+		if wire.CloseCodeOf(code) != wire.CloseUnavailable {
+			t.Errorf("who followed a log that does not go on is not asked to come back: %s", code)
+		}
 	}
 }

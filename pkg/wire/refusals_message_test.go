@@ -171,7 +171,7 @@ func answerRefusals() []refusal {
 		{"disclosure with a role", "inbox", `"message":"disclosure"`, `"message":"disclosure","role":"seller"`, bad},
 		{"disclosure without sealed", "inbox", `,"sealed":"c2VhbGVk"`, ``, bad},
 		{"message of unknown kind", "inbox", `"message":"closed"`, `"message":"SECRET"`, bad},
-		{"code of another kind", "snapshot", `"history_changed"`, `"bid_too_low"`, bad},
+		{"code of another kind", "snapshot", `"too_old"`, `"bid_too_low"`, bad},
 		{"no item", "snapshot", `"item":`, `"SECRET":`, bad},
 		{"reason unknown", "bye", `"drain"`, `"SECRET"`, bad},
 		{"after negative", "bye", `5000`, `-1`, bad},

@@ -78,8 +78,8 @@ func answers() []sample[wire.ServerMessage] {
 		{"inbox", &wire.InboxAnswer{ID: 10, Messages: []wire.Message{sold, unsold, disclosed}}},
 		{"inbox-unasked", &wire.InboxAnswer{Messages: []wire.Message{disclosed}, More: true}},
 		{"event", &wire.EventNotice{Log: auction.LogID(lot), Event: string(e.Event), Commitment: e.Commitment}},
-		{"snapshot", &wire.SnapshotNotice{Log: auction.LogID(lot), Code: auction.CodeHistoryChanged, Detail: "keep your proof", Item: &open, Head: note}},
-		{"snapshot-house", &wire.SnapshotNotice{Log: auction.HouseLog, Code: auction.CodeTooOld, Head: note}},
+		{"snapshot", &wire.SnapshotNotice{Log: auction.LogID(lot), Code: auction.CodeTooOld, Detail: "it was archived", Item: &closed, Head: note}},
+		{"snapshot-house", &wire.SnapshotNotice{Log: auction.HouseLog, Code: auction.CodeHistoryChanged, Detail: "keep your proof", Head: note}},
 		{"bye", &wire.ByeNotice{Reason: wire.ReasonDrain, After: 5000}},
 	}
 }

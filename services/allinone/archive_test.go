@@ -3,6 +3,7 @@ package allinone_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,13 +78,24 @@ func TestArchive(t *testing.T) {
 	if err := dms.Archive(ctx, wrong, new(strings.Builder)); err == nil {
 		t.Error("evidence that does not hold was taken for kept")
 	}
+	if names, err := os.ReadDir(folder); err != nil || len(names) > 0 {
+		t.Errorf("evidence that does not hold was left: %v, %v", names, err)
+	}
 	if _, err := seller.Item(ctx, id); err != nil {
 		t.Fatalf("it was not archived, and is gone: %v", err)
 	}
-	if err := os.WriteFile(file, []byte("half"), 0o600); err != nil { // as a run that was killed might
-		t.Fatal(err)
+	backup := filepath.Join(t.TempDir(), "backup")
+	away := func(meanwhile func() error) { // of Redis, which the house waits for
+		t.Helper()
+		redis.Kill()
+		if err := meanwhile(); err != nil {
+			t.Fatal(err)
+		}
+		redis.Restart()
 	}
-	run("auction " + string(id) + ": archived as " + file + ", 3 entries\n")
+	away(func() error { return os.CopyFS(backup, os.DirFS(redis.Dir())) })
+	archived := "auction " + string(id) + ": archived as " + file + ", 3 entries\n"
+	run(archived)
 	run("") // nothing is left to do
 
 	data, err := os.ReadFile(file)
@@ -93,14 +105,40 @@ func TestArchive(t *testing.T) {
 	if verdict, err := evidence.Verify(data, nil); err != nil || verdict.Kind != evidence.Audit {
 		t.Errorf("the archive: %v", err)
 	}
-	if _, err := bidder.Item(ctx, id); auction.CodeOf(err) != auction.CodeUnknownAuction || !strings.Contains(err.Error(), "archived") {
+	if _, err := bidder.Item(ctx, id); auction.CodeOf(err) != auction.CodeTooOld {
 		t.Errorf("an archived auction: %v", err)
 	}
-	if _, err := bidder.Bid(ctx, id, 2000); auction.CodeOf(err) != auction.CodeUnknownAuction {
+	if _, err := bidder.Bid(ctx, id, 2000); auction.CodeOf(err) != auction.CodeTooOld {
 		t.Errorf("a bid in an archived auction: %v", err)
+	}
+	var last *client.Archived
+	if _, err := bidder.Follow(ctx, auction.LogID(id)); !errors.As(err, &last) || last.Item.Outcome != auction.Sold || last.Item.Highest != 1000 {
+		t.Errorf("followed an archived auction: %v", err)
 	}
 	next := listClock(t, ctx, seller) // the house goes on
 	if items, err := seller.Items(ctx); err != nil || len(items) != 1 || items[0].Auction != next {
 		t.Errorf("%d auctions are listed: %v", len(items), err)
 	}
+	if mine, err := bidder.MyBids(ctx); err != nil || len(mine) > 0 {
+		t.Errorf("%d auctions of the bidder: %v", len(mine), err)
+	}
+
+	// From a backup it comes back: what is archived is compared with it, and kept.
+	away(func() error {
+		return errors.Join(os.RemoveAll(redis.Dir()), os.CopyFS(redis.Dir(), os.DirFS(backup)))
+	})
+	if err := os.WriteFile(file, data[1:], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := dms.Archive(ctx, cfg, &out); err == nil || out.Len() > 0 {
+		t.Errorf("over the evidence of another history: %q, %v", out.String(), err)
+	}
+	if there, err := os.ReadFile(file); err != nil || len(there) != len(data)-1 {
+		t.Errorf("that was changed: %v", err)
+	}
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(archived) // also where a run was interrupted when the file was there
 }

@@ -89,8 +89,7 @@ var elsewhere = map[auction.Code][2]string{
 	auction.CodeUnknownResult: {"pkg/store/crash_test.go", "TestUnknownResult"},
 	auction.CodeSuspended:     {"services/allinone/restore_test.go", "TestRestore"},
 	auction.CodeInternal:      {"services/dms/page_test.go", "TestMessageLargerThanAFrame"},
-	// Nothing is trimmed yet, so no position is too old; the message is fixed.
-	auction.CodeTooOld: {"pkg/wire/vectors_test.go", "TestVectorsParse"},
+	auction.CodeTooOld:        {"services/dms/follow_test.go", "TestArchivedIsShownLast"},
 }
 
 // reached fails for a code that nothing is known to be refused with.

@@ -71,7 +71,7 @@ func (c *closer) closeDue(ctx context.Context) error {
 func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) (time.Duration, error) {
 	for {
 		state, err := c.store.Auction(ctx, id)
-		if auction.CodeOf(err) == auction.CodeUnknownAuction { // archived, and listed as due by a rebuild
+		if auction.CodeOf(err) == auction.CodeTooOld { // archived, and due by a list that was rebuilt
 			return 0, c.store.Close(ctx, id, auction.Head{}, nil, now)
 		} else if err != nil {
 			return 0, err

@@ -2,6 +2,7 @@ package dms
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -41,6 +42,11 @@ func (c *conn) follow(ctx context.Context, r *wire.FollowRequest) (wire.ServerMe
 		return nil, auction.Refuse(auction.CodeTooLarge, "this connection follows at most %d logs", c.maxFollows)
 	}
 	pos, err := c.srv.position(ctx, r.Log)
+	if auction.CodeOf(err) == auction.CodeTooOld {
+		if err := c.showLast(ctx, auction.ID(r.Log)); err != nil {
+			return nil, err
+		}
+	}
 	if err == nil && r.Receipt != nil {
 		pos, err = c.held(ctx, pos, *r.Receipt)
 	}
@@ -104,6 +110,19 @@ func (c *conn) held(ctx context.Context, pos position, receipt auction.Receipt) 
 	c.srv.log.ErrorContext(ctx, "a receipt proves that an entry is lost: its auction is suspended",
 		"auction", string(receipt.Auction))
 	return c.srv.position(ctx, auction.LogID(receipt.Auction))
+}
+
+// showLast sends how an archived auction ended, which its tombstone keeps.
+func (c *conn) showLast(ctx context.Context, id auction.ID) error {
+	last, err := c.srv.store.Removed(ctx, id)
+	if err != nil {
+		return err
+	}
+	m, err := wire.ParseServer(last)
+	if err != nil {
+		return fmt.Errorf("read tombstone: %v", err) // our own words, not the client's input
+	}
+	return c.answer(m)
 }
 
 func (c *conn) unfollow(r *wire.UnfollowRequest) (wire.ServerMessage, error) {

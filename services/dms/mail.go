@@ -31,8 +31,8 @@ func (s *server) inbox(ctx context.Context, id uint32, p auction.Participant) (*
 	left := room(frameRoom)
 	for _, id := range ids {
 		state, err := s.store.Auction(ctx, id)
-		if auction.CodeOf(err) == auction.CodeUnknownAuction {
-			continue // the set of somebody's auctions is a superset
+		if absent(err) {
+			continue
 		}
 		if err != nil {
 			return nil, err

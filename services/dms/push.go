@@ -180,8 +180,8 @@ func (m *mail) deliver(ctx context.Context, id auction.ID) (ok bool) {
 		return true
 	}
 	state, err := m.srv.store.Auction(ctx, id)
-	if auction.CodeOf(err) == auction.CodeUnknownAuction {
-		return true // in somebody's set before the listing is placed
+	if absent(err) {
+		return true // perhaps in somebody's set before the listing is placed
 	}
 	if err != nil {
 		m.log.WarnContext(ctx, "an auction was not read", "error", err)

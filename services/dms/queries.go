@@ -58,8 +58,8 @@ func (s *server) items(ctx context.Context, id uint32, cmd auction.Command, afte
 			break
 		}
 		state, err := s.store.Auction(ctx, id)
-		if auction.CodeOf(err) == auction.CodeUnknownAuction {
-			continue // the set of somebody's auctions is a superset
+		if absent(err) {
+			continue
 		}
 		if err != nil {
 			return nil, err
@@ -101,8 +101,30 @@ func (s *server) auctionsOf(ctx context.Context, cmd auction.Command) ([]auction
 	return ids, err
 }
 
-// item is what everybody may know of an auction.
+// absent reports whether an auction of a list is not there: the set of somebody's
+// auctions is a superset, and one that the house lists may be archived.
+func absent(err error) bool {
+	code := auction.CodeOf(err)
+	return code == auction.CodeUnknownAuction || code == auction.CodeTooOld
+}
+
+// item is what everybody may know of an auction now.
 func (s *server) item(state *auction.State) wire.Item {
+	item := itemOf(state)
+	now, err := s.clock.Now()
+	switch {
+	case item.Status != wire.StatusOpen:
+	case err == nil && now >= state.End():
+		item.Status = wire.StatusEnded
+	default:
+		item.Least = state.Least()
+	}
+	return item
+}
+
+// itemOf is item but for what depends on the time, which in a closed auction is
+// nothing.
+func itemOf(state *auction.State) wire.Item {
 	item := wire.Item{
 		Auction: state.ID, Title: state.Terms.Title, Currency: state.Terms.Currency,
 		Minimum: state.Terms.Minimum, Increment: state.Terms.Increment,
@@ -112,7 +134,6 @@ func (s *server) item(state *auction.State) wire.Item {
 	if state.Leader != nil {
 		item.Highest, item.Leader = state.Leader.Amount, state.Leader.Pseudonym
 	}
-	now, err := s.clock.Now()
 	switch {
 	case state.Closed != nil: // a bid recorded after the end may have won
 		item.Status, item.Outcome, item.Winner = wire.StatusClosed, state.Closed.Outcome, state.Closed.Winner
@@ -121,10 +142,6 @@ func (s *server) item(state *auction.State) wire.Item {
 		}
 	case state.Suspended():
 		item.Status = wire.StatusSuspended
-	case err == nil && now >= state.End():
-		item.Status = wire.StatusEnded
-	default:
-		item.Least = state.Least()
 	}
 	return item
 }

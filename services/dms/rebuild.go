@@ -75,6 +75,8 @@ func Rebuild(ctx context.Context, cfg RebuildConfig, out io.Writer) error {
 		switch {
 		case cfg.All && auction.CodeOf(err) == auction.CodeUnknownAuction:
 			fmt.Fprintf(out, "auction %s: not opened yet (%d of %d)\n", log, i+1, len(logs))
+		case cfg.All && auction.CodeOf(err) == auction.CodeTooOld:
+			fmt.Fprintf(out, "auction %s: archived (%d of %d)\n", log, i+1, len(logs))
 		case err != nil:
 			return fmt.Errorf("rebuild auction %s: %w", log, err)
 		default:
@@ -94,4 +96,4 @@ func (noSigner) SignReceipts([]auction.Receipt) error { return errSignsNothing }
 
 func (noSigner) SignNotice([]byte) (auction.Blob, error) { return nil, errSignsNothing }
 
-var errSignsNothing = errors.New("a rebuild signs nothing")
+var errSignsNothing = errors.New("this command commits nothing, and signs nothing for it")
