@@ -63,7 +63,7 @@ type Event struct {
 	Ends      Time      `json:"ends,omitempty"`      // auction_extended, auction_resumed before the end: the end from now on, in microseconds
 	Cause     string    `json:"cause,omitempty"`     // auction_extended
 	Reserve   *Opening  `json:"reserve,omitempty"`   // auction_closed when sold or unsold: opens the reserve of the terms
-	Lost      *Lost     `json:"lost,omitempty"`      // auction_suspended: what the log lacks
+	Lost      *Lost     `json:"lost,omitempty"`      // auction_suspended: what the log lacks; auction_resumed: the latest of that
 	Signature Blob      `json:"signature,omitempty"` // of what no participant commands and no rule demands, by the log key: see [Event.Notice]
 }
 
@@ -145,12 +145,13 @@ func (e Event) form() (ok bool, want Event) {
 		} else {
 			ok = ok && e.Outcome == Unsold
 		}
-	case AuctionSuspended:
+	case AuctionSuspended, AuctionResumed:
 		want.Lost, want.Signature = e.Lost, e.Signature
 		ok = ok && e.Lost != nil && e.Lost.valid() && len(e.Signature) == signatureSize
-	case AuctionResumed:
-		want.Ends, want.Signature = e.Ends, e.Signature
-		ok = ok && (e.Ends == 0 || validTime(e.Ends)) && len(e.Signature) == signatureSize
+		if e.Kind == AuctionResumed {
+			want.Ends = e.Ends
+			ok = ok && (e.Ends == 0 || validTime(e.Ends))
+		}
 	case PolicyAdopted:
 		want.Policy = e.Policy
 		ok = ok && e.Policy != ""

@@ -53,8 +53,9 @@ func (s *State) ResumeEvent(ends, now Time) (Event, error) {
 	case ends > now.Add(MaxOpen):
 		return Event{}, Refuse(CodeBadTerms, "a resumed auction ends at most 90 days from now")
 	}
+	latest := s.Lost[len(s.Lost)-1]
 	return Event{
-		Kind: AuctionResumed, Auction: s.ID, Time: int64(now) / 1_000_000, Ends: max(ends, least),
+		Kind: AuctionResumed, Auction: s.ID, Time: int64(now) / 1_000_000, Ends: max(ends, least), Lost: &latest,
 	}, nil
 }
 
@@ -75,7 +76,9 @@ func (e Event) whileSuspended() bool {
 		e.Kind == AuctionClosed && e.Outcome == Cancelled
 }
 
-// suspend takes a suspension or a resumption that arrived at the given time.
+// suspend takes a suspension or a resumption that arrived at the given time. A
+// resumption names the loss that was found last, and so stands for one place: what
+// the house signed for it lifts no other suspension.
 // Whether all lost time is given back is not checked here, since a public view
 // has no exact times.
 func (s *State) suspend(ev Event, arrival Time) error {
@@ -89,8 +92,8 @@ func (s *State) suspend(ev Event, arrival Time) error {
 		}
 		return nil
 	}
-	if !s.Suspended() || ev.Ends != 0 && ev.Ends < s.End() {
-		return Refuse(CodeBadRequest, "a resumption of what is not suspended, or to an earlier end")
+	if !s.Suspended() || *ev.Lost != s.Lost[len(s.Lost)-1] || ev.Ends != 0 && ev.Ends < s.End() {
+		return Refuse(CodeBadRequest, "a resumption of what is not suspended, of another loss, or to an earlier end")
 	}
 	s.suspended, s.moved = 0, max(s.moved, ev.Ends)
 	return nil

@@ -218,12 +218,13 @@ func TestDishonestSuspension(t *testing.T) {
 		note(l, l.signer, now, auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
 	}
 	resume := func(l *log, now, ends auction.Time) {
-		note(l, l.signer, now, auction.Event{Kind: auction.AuctionResumed, Ends: ends})
+		note(l, l.signer, now, auction.Event{Kind: auction.AuctionResumed, Ends: ends, Lost: &lost})
 	}
+	more := auction.Lost{Seq: 9, Leaf: auction.Hash{2}}
 	for _, c := range []dishonesty{
 		{"rightly", "", "", func(l *log) {
-			suspend(l, at(10), lost)
-			suspend(l, at(11), auction.Lost{Seq: 9, Leaf: auction.Hash{2}})
+			suspend(l, at(10), more)
+			suspend(l, at(11), lost)
 			resume(l, at(30), at(80))
 			l.bid(l.person(), 1000, at(70), at(70.1))
 			l.close(at(86), nil)
@@ -234,7 +235,7 @@ func TestDishonestSuspension(t *testing.T) {
 		}},
 		{"a resumption by a stranger", "bad_signature", "bad_signature", func(l *log) {
 			suspend(l, at(10), lost)
-			note(l, stranger, at(30), auction.Event{Kind: auction.AuctionResumed, Ends: at(80)})
+			note(l, stranger, at(30), auction.Event{Kind: auction.AuctionResumed, Ends: at(80), Lost: &lost})
 		}},
 		{"an entry that is there", "not lost", "not lost", func(l *log) {
 			suspend(l, at(10), auction.Lost{Seq: 1, Leaf: l.leaves[0]})
@@ -252,6 +253,17 @@ func TestDishonestSuspension(t *testing.T) {
 			l.close(at(66), nil)
 		}},
 		{"a resumption of nothing", "not suspended", "not suspended", func(l *log) { resume(l, at(10), at(80)) }},
+		{"a resumption of another loss", "another loss", "another loss", func(l *log) {
+			suspend(l, at(10), lost)
+			suspend(l, at(11), more)
+			resume(l, at(30), at(80))
+		}},
+		{"a resumption again", "another loss", "another loss", func(l *log) {
+			suspend(l, at(61), lost)
+			resume(l, at(62), 0)
+			suspend(l, at(63), more)
+			resume(l, at(62), 0)
+		}},
 		{"less time than was lost", "bad_terms", "", func(l *log) {
 			suspend(l, at(10), lost)
 			resume(l, at(30), at(80)-1)
