@@ -1,7 +1,6 @@
 package auction_test
 
 import (
-	"context"
 	"reflect"
 	"testing"
 	"time"
@@ -249,79 +248,4 @@ func TestReplayRefuses(t *testing.T) {
 	if seen.Seller != (auction.Participant{}) || seen.Leader.Participant != (auction.Participant{}) {
 		t.Error("the public log names a participant")
 	}
-}
-
-// Whoever is outbid before a final end has time to answer: a ladder of stamps
-// that somebody hoards wins nothing at a soft end. The hoarder sees all, stamps
-// every microsecond, and sends what the rules still take; nobody keeps the end of
-// an auction from coming by ties or by bids that are refused.
-func TestLaddersWinNothingAtASoftEnd(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := newScene(t)
-		s.Tick = 0
-		terms := s.SoftTerms()
-		terms.TieWindow = rapid.SampledFrom([]int64{0, 1, 1_000_000}).Draw(t, "tie window")
-		id := s.Listed("seller", terms)
-		answer := min(terms.Soft.Window, terms.Soft.Extension) - s.Policy.Freshness - terms.TieWindow
-		for range rapid.IntRange(1, 25).Draw(t, "bids") {
-			state := s.State(id)
-			s.Clock.Set(max(s.Clock.Time(), state.End()-auction.Time(rapid.Int64Range(-4_000_000, 70_000_000).Draw(t, "to the end"))))
-			who, amount := rapid.SampledFrom([]string{"honest", "hoarder"}).Draw(t, "who"), state.Least()
-			if state.Leader != nil && rapid.Bool().Draw(t, "tie") {
-				amount = state.Leader.Amount
-			}
-			age := rapid.Int64Range(0, s.Policy.Freshness+1).Draw(t, "age of the stamp")
-			c := auctiontest.Restamped(s.Bid(id, who, amount), s.Clock.Time()-auction.Time(age))
-			if state.Leader != nil {
-				c.Head = state.HeadAt(state.Leader.Seq - 1)
-			}
-			_, err := s.Send(c)
-			after := s.State(id)
-			left := int64(after.End() - max(s.Clock.Time(), state.Arrival()))
-			switch raises := state.Leader == nil || amount > state.Leader.Amount; {
-			case (err != nil || !raises) && after.End() != state.End():
-				t.Fatal("a bid that does not raise the price has moved the end")
-			case err == nil && !after.Final() && left < answer:
-				t.Fatalf("the lead changed %d us before the end, less than %d", left, answer)
-			}
-		}
-	})
-}
-
-// A bid that arrives at a soft end or after it, and raises the price, moves the
-// end by the whole extension, or to the latest one, however long the freshness
-// is: nobody's last word can be a reaction. Terms under which it could are refused.
-func TestARaiseAfterASoftEndMovesIt(t *testing.T) {
-	lengths := rapid.SampledFrom([]int64{1, 59_999_999, 60_000_000, 60_000_000, 60_000_001, 90_000_000})
-	rapid.Check(t, func(t *rapid.T) {
-		s := newScene(t)
-		s.Tick = 0
-		s.Policy.Freshness = rapid.Int64Range(1, 60_000_000).Draw(t, "freshness")
-		s.Policy.Grace = s.Policy.Freshness
-		var err error
-		if s.Doc, err = s.Policy.Encode(); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Adopt(context.Background(), s.Doc); err != nil {
-			t.Fatal(err)
-		}
-		terms := s.SoftTerms()
-		terms.Soft.Window, terms.Soft.Extension = lengths.Draw(t, "window"), lengths.Draw(t, "extension")
-		terms.Soft.Latest = terms.Closes + auction.Time(rapid.Int64Range(1, 600_000_000).Draw(t, "latest"))
-		if _, err := terms.Encode(); err != nil {
-			return
-		}
-		id := s.Listed("seller", terms)
-		for range 5 {
-			before := s.State(id)
-			late := rapid.Int64Range(0, s.Policy.Freshness-1).Draw(t, "after the end")
-			age := rapid.Int64Range(late+1, s.Policy.Freshness).Draw(t, "age of the stamp")
-			s.Clock.Set(before.End() + auction.Time(late))
-			_, err := s.Send(auctiontest.Restamped(s.Bid(id, "bidder", before.Least()), s.Clock.Time()-auction.Time(age)))
-			least := min(terms.Soft.Latest, before.End()+auction.Time(terms.Soft.Extension))
-			if moved := s.State(id).End(); err == nil && !before.Final() && moved < least {
-				t.Fatalf("a raise %d us after the end moved it by %v", late, moved.Sub(before.End()))
-			}
-		}
-	})
 }

@@ -87,7 +87,7 @@ func (h *history) list() {
 	}
 	if rapid.Bool().Draw(h.t, "soft") {
 		terms.Soft = &auction.SoftClose{
-			Window:    draw[int64](h, "window", 60_000_000, 63_000_000),
+			Window:    draw[int64](h, "window", 60_000_000, 63_000_000, 120_000_000),
 			Extension: draw[int64](h, "extension", 60_000_000, 90_000_000),
 			Latest:    terms.Closes + draw[auction.Time](h, "latest", 1, 5_000_000, 70_000_000),
 		}

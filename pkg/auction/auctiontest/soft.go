@@ -17,16 +17,24 @@ func (s *Scene) SoftTerms() auction.Terms {
 	return terms
 }
 
+// The window may be longer than the extension: then a bid that moves the end is
+// followed by some that are stamped inside the window too.
 func testSoftClose(t *testing.T, s *Scene) {
-	terms := s.SoftTerms()
-	id := s.Listed("seller", terms)
-	window := auction.Time(terms.Soft.Window)
-	s.Clock.Set(terms.Closes - window - 1)
 	s.Tick = 0
+	for _, extensions := range []int64{1, 2} {
+		terms := s.SoftTerms()
+		terms.Soft.Window = extensions * terms.Soft.Extension
+		softClose(t, s, terms)
+	}
+}
+
+func softClose(t *testing.T, s *Scene, terms auction.Terms) {
+	id := s.Listed("seller", terms)
+	s.Clock.Set(terms.Closes - auction.Time(terms.Soft.Window) - 1)
 	s.Accept(s.Bid(id, "anna", 1000)) // a microsecond before the window
 	s.equal(s.State(id).End(), terms.Closes)
 
-	s.Clock.Advance(time.Microsecond)
+	s.Clock.Set(terms.Closes - auction.Time(terms.Soft.Extension))
 	raise := s.Bid(id, "ben", 2000)
 	s.Clock.Advance(time.Second)
 	first := s.Accept(raise)
@@ -68,12 +76,12 @@ func testSoftClose(t *testing.T, s *Scene) {
 	s.equal(len(due), 0)
 
 	// The latest end is final.
-	s.Clock.Set(terms.Soft.Latest - auction.Time(terms.Soft.Extension) - 1)
-	for amount := auction.Amount(5000); !s.State(id).Final(); amount += 50 {
-		s.Clock.Set(min(s.State(id).End(), terms.Soft.Latest) - 1)
+	for amount := auction.Amount(5000); s.State(id).End() < terms.Soft.Latest; amount += 50 {
+		s.Clock.Set(s.State(id).End() - 1)
 		s.Accept(s.Bid(id, "anna", amount))
 	}
 	s.equal(s.State(id).End(), terms.Soft.Latest)
+	s.equal(s.State(id).Final(), true)
 	s.Clock.Set(terms.Soft.Latest)
 	last := s.Accept(Restamped(s.Bid(id, "ben", 9000), terms.Soft.Latest-1))
 	ev, err = auction.ParseEvent(last.Entry.Event)
