@@ -109,6 +109,9 @@ func TestChartRefuses(t *testing.T) {
 		"two certificates":             {"ingress.enabled=true,ingress.domain=a.example,ingress.tlsSecret=x,ingress.clusterIssuer=y", "not both"},
 		"fewer at most than at least":  {"dms.autoscaling.minReplicas=5,dms.autoscaling.maxReplicas=2", "maxReplicas"},
 		"a duration without a unit":    {"dms.sessionLife=30", "sessionLife"},
+		"goodbyes after a pod's end":   {"dms.drainTime=31s", "drainTime"},
+		"a session of no known mode":   {"dms.sessionModes={sigilo.v1.public}", "sessionModes"},
+		"a rate below none":            {"tsa.rate=-1", "rate"},
 	} {
 		if _, err := render(t, tt.set); err == nil || !strings.Contains(err.Error(), tt.reason) {
 			t.Errorf("%s: %v", name, err)
@@ -219,6 +222,24 @@ func TestAuthoritiesEachHaveTheirOwnKey(t *testing.T) {
 	}
 	if find(objects, "Deployment", "sigilo-tsa5") != nil {
 		t.Error("there is a fifth authority")
+	}
+}
+
+// What a value says is what the program is told.
+func TestValuesBecomeFlags(t *testing.T) {
+	for _, tt := range []struct{ set, deployment, flag string }{
+		{"tsa.rate=3", "sigilo-tsa1", "--rate=3"},
+		{"tsa.trustedProxies={10.0.0.0/8,fd00::/8}", "sigilo-tsa1", "--trusted-proxies=10.0.0.0/8,fd00::/8"},
+		{"dms.sessionModes={sigilo.v1.mlkem768p256}", "sigilo-dms", "--session-modes=sigilo.v1.mlkem768p256"},
+		{"dms.drainTime=30s", "sigilo-dms", "--drain-time=30s"},
+	} {
+		containers, _ := find(mustRender(t, tt.set), "Deployment", tt.deployment).at("spec", "template", "spec", "containers").([]any)
+		if len(containers) != 1 {
+			t.Fatalf("%s has %d containers", tt.deployment, len(containers))
+		}
+		if args, _ := containers[0].(map[string]any)["args"].([]any); !slices.Contains(args, any(tt.flag)) {
+			t.Errorf("%s: %v", tt.set, args)
+		}
 	}
 }
 
