@@ -24,6 +24,9 @@ const (
 // none: any replica will do, so after a failure the next one is tried, with
 // growing pauses. It gives up when ctx ends or the house refuses for good.
 func (c *Client) connected(ctx context.Context) (*link, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // select takes any case that is ready: nothing is sent for who has given up
+	}
 	select {
 	case c.dialing <- struct{}{}:
 		defer func() { <-c.dialing }()
