@@ -209,6 +209,9 @@ func (p *person) exchange(ctx context.Context, id auction.ID, disclose, wait boo
 			p.answered++
 			p.mu.Unlock()
 		}
+		if closing.Early != nil {
+			p.odd("what its counterpart discloses before it has disclosed itself")
+		}
 		if closing.Theirs != nil {
 			p.mu.Lock()
 			p.theirs[id] = closing.Theirs["username"]

@@ -38,6 +38,7 @@ type sale struct {
 	Missing   []string          `json:"missing,omitzero"`   // claims of the terms that are not in theirs
 	Deadline  auction.Time      `json:"deadline,omitzero"`  // until when both sides are to disclose
 	Silent    bool              `json:"silent,omitzero"`    // the other side has not by then, and one has oneself
+	Early     bool              `json:"early,omitzero"`     // the house gave theirs before one had sent one's own
 }
 
 // Run fetches, checks and shows the messages.
@@ -133,7 +134,7 @@ func saleOf(c client.Closing, now auction.Time) (sale, error) {
 	out := sale{
 		Auction: c.Auction, Title: terms.Title, Role: c.Role, Outcome: c.Outcome, Amount: c.Amount,
 		Currency: c.Currency, Closed: c.At, Disclosed: c.Disclosed, Theirs: c.Theirs,
-		Deadline: c.Deadline, Silent: c.Silent(now),
+		Deadline: c.Deadline, Silent: c.Silent(now), Early: c.Early != nil,
 	}
 	for _, claim := range terms.Disclose {
 		if _, told := c.Theirs[claim]; c.Theirs != nil && !told {
@@ -162,6 +163,12 @@ func (a *app) printSale(s sale) {
 		}
 		if s.Missing != nil {
 			a.print("  %s did not tell what the terms ask for: %s", other, strings.Join(s.Missing, ", "))
+		}
+		if s.Early {
+			a.print("  the house gave you this before you had told it anything, which breaks its rules: what %s signed is kept in the profile, and proves it", other)
+		}
+		if s.Disclosed == nil {
+			a.print("  you have not told who you are: sigilo disclose %s", short(s.Auction))
 		}
 		return
 	}

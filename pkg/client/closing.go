@@ -34,6 +34,12 @@ type Closing struct {
 	Theirs      map[string]string `json:"theirs,omitzero"`      // what they disclosed
 	Disclosed   []string          `json:"disclosed,omitzero"`   // claims that one disclosed oneself
 	Sealed      *Sealed           `json:"sealed,omitzero"`      // what one sends to disclose, kept before it is sent
+
+	// Early is what the house gave although nothing had been sent from this
+	// profile: it is to hold the first disclosure until it has both. nil if it did.
+	// The counterpart signed it, and the house can show no disclosure of one's own
+	// for it.
+	Early *wire.Message `json:"early,omitzero"`
 }
 
 // Silent reports whether the counterpart has disclosed nothing by the policy's
@@ -276,7 +282,7 @@ func (c *Client) keepClosing(out Closing) (Closing, error) {
 	c.amending.Lock()
 	defer c.amending.Unlock()
 	if old, err := c.Closing(out.Auction); err == nil {
-		out.Theirs, out.Disclosed, out.Sealed = old.Theirs, old.Disclosed, old.Sealed
+		out.Theirs, out.Disclosed, out.Sealed, out.Early = old.Theirs, old.Disclosed, old.Sealed, old.Early
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return Closing{}, err
 	}

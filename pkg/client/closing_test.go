@@ -229,6 +229,9 @@ func TestDisclosure(t *testing.T) {
 	}
 
 	closing := must(s.winner.Opened(within(t), toWinner))(t)
+	if closing.Early != nil {
+		t.Fatal("the house gave it when both had disclosed, and is accused")
+	}
 	if closing.Theirs["username"] != s.seller.name || closing.Theirs["email"] != s.seller.name+"@example.org" {
 		t.Fatalf("the winner reads %v", closing.Theirs)
 	}

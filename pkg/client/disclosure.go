@@ -107,7 +107,9 @@ func (c *Client) sealDisclosure(ctx context.Context, closing Closing, claims []s
 
 // Opened verifies and opens what the counterpart of a sale disclosed, keeps it,
 // and returns the claims. The error is a [*Junk] if it does not hold: if the
-// counterpart signed it, that pins it on the counterpart.
+// counterpart signed it, that pins it on the counterpart. What the house gives
+// before one has sent one's own is opened too, and pinned on the house: see
+// [Closing.Early].
 func (c *Client) Opened(ctx context.Context, m wire.Message) (Closing, error) {
 	closing, err := c.Closing(m.Auction)
 	if err != nil {
@@ -129,7 +131,12 @@ func (c *Client) Opened(ctx context.Context, m wire.Message) (Closing, error) {
 	if err != nil {
 		return Closing{}, junk(err)
 	}
-	closing, err = c.amendClosing(m.Auction, func(kept *Closing) { kept.Theirs = theirs })
+	closing, err = c.amendClosing(m.Auction, func(kept *Closing) {
+		kept.Theirs = theirs
+		if kept.Sealed == nil {
+			kept.Early = &m
+		}
+	})
 	if err != nil {
 		return Closing{}, err
 	}
