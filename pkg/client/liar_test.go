@@ -96,6 +96,7 @@ func (f frames) Write(ctx context.Context, msg []byte) error {
 type tapped struct {
 	client, house *session.Session
 	down, up      frames
+	credentials   session.Credentials // that the client showed
 
 	sealing sync.Mutex // of client
 }
@@ -131,6 +132,7 @@ func (l *liar) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer tap.up.CloseNow()
+	tap.credentials = credentials
 	if l.onConnect != nil {
 		l.onConnect(tap)
 	}

@@ -122,7 +122,7 @@ func stolenKeys(t *testing.T, p person) map[string][]byte {
 		}
 		out[filepath.Base(file)] = must(must(identity.LoadKey(file))(t).Bytes())(t)
 	}
-	if len(out) < 7 { // root, CA, token, credential, DMS, log, time authority, person
+	if len(out) != 8 { // root, CA, token, credential, DMS, log, time authority, person
 		t.Fatalf("%d keys: the thief has not got all", len(out))
 	}
 	return out
