@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -316,7 +317,8 @@ func (f *findings) order(r *record, l logged) {
 	if err != nil {
 		return
 	}
-	if got := linearizable(append(history, closed), terms.Minimum, terms.Increment); got != porcupine.Ok {
+	setting := setting{terms.Minimum, terms.Increment, time.UnixMicro(int64(terms.Closes)).Sub(r.start)}
+	if got := linearizable(append(history, closed), setting); got != porcupine.Ok {
 		f.add(disorder, "auction %s: no order explains the answers (%s)", l.id, got)
 	}
 }

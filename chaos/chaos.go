@@ -16,15 +16,18 @@ var errOff = errors.New("something is off: see above")
 
 // A tally is what a run comes to.
 type tally struct {
-	rounds, faults, commands int
-	found                    findings
-	took                     time.Duration
+	rounds, faults, failovers int
+	deeds
+	found findings
+	took  time.Duration
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("rounds %d, faults %d, commands %d, lost %d, doubled %d, gaps %d, other findings %d, seconds %.0f",
+	return fmt.Sprintf("rounds %d, faults %d, commands %d, lost %d, doubled %d, gaps %d, other findings %d, "+
+		"accepted %d, resent %d, moves %d, failovers %d, seconds %.0f",
 		t.rounds, t.faults, t.commands, t.found.count(lost), t.found.count(doubled), t.found.count(gap),
-		len(t.found)-t.found.count(lost)-t.found.count(doubled)-t.found.count(gap), t.took.Seconds())
+		len(t.found)-t.found.count(lost)-t.found.count(doubled)-t.found.count(gap),
+		t.accepted, t.resent, t.moves, t.failovers, t.took.Seconds())
 }
 
 // chaos runs rounds until there were enough, or one has a finding. An interrupted
@@ -154,18 +157,22 @@ func (r *run) one(ctx context.Context, n int, seed uint64, total *tally, say fun
 		return fmt.Errorf("round %d: %w", n, err)
 	}
 	found := audit(record)
-	commands := record.commands()
+	done := record.deeds()
 	total.rounds++
 	total.faults += held.faults
-	total.commands += commands
+	total.failovers += held.failovers
+	total.deeds = total.plus(done)
 	total.found = append(total.found, found...)
-	say("round %d: %d faults (%s), %d commands, lost %d, doubled %d, gaps %d, %.0f s", n, held.faults, held.each,
-		commands, found.count(lost), found.count(doubled), found.count(gap), held.took.Seconds())
+	say("round %d: %d faults (%s), %d commands, %d accepted, %d resent, lost %d, doubled %d, gaps %d, %.0f s", n,
+		held.faults, held.each, done.commands, done.accepted, done.resent, found.count(lost), found.count(doubled), found.count(gap), held.took.Seconds())
 	for _, f := range found {
 		say("  %s", f)
 	}
 	for _, p := range held.people {
 		p.forget()
+	}
+	if err := done.strong(); err != nil && len(found) == 0 {
+		return fmt.Errorf("round %d: %w", n, err)
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ type storm struct {
 	house *house
 	say   func(format string, args ...any) // of each fault
 
+	failovers int // owned by who breaks the database
+
 	mu    sync.Mutex
 	count map[string]int // by fault and part; guarded by mu
 }
@@ -49,7 +51,22 @@ func (s *storm) blow(ctx, whole context.Context, seed uint64) error {
 	var blowing errgroup.Group
 	blowing.Go(func() error {
 		d := s.house.database
-		return s.loop(ctx, whole, rand.New(rand.NewPCG(seed, 1)), d.pick, d.Settle)
+		last, err := d.Primary(whole, houseKey)
+		if err != nil {
+			return err
+		}
+		settle := func(ctx context.Context) error {
+			if err := d.Settle(ctx); err != nil {
+				return err
+			}
+			now, err := d.Primary(ctx, houseKey)
+			if err == nil && now != last {
+				s.failovers++
+				last = now
+			}
+			return err
+		}
+		return s.loop(ctx, whole, rand.New(rand.NewPCG(seed, 1)), d.pick, settle)
 	})
 	blowing.Go(func() error {
 		any := func(_ context.Context, random *rand.Rand) *part {

@@ -48,9 +48,9 @@ type house struct {
 // programs are what a house runs.
 var programs = []string{"ca", "tsa", "dms"}
 
-// build builds the programs into a folder.
-func build(ctx context.Context, dir string) error {
-	args := []string{"build", "-o", dir + string(filepath.Separator)}
+// build builds the programs into a folder, with more arguments for the build.
+func build(ctx context.Context, dir string, more ...string) error {
+	args := append([]string{"build", "-o", dir + string(filepath.Separator)}, more...)
 	for _, p := range programs {
 		args = append(args, "github.com/sigilo/sigilo/cmd/"+p)
 	}

@@ -20,7 +20,7 @@ const (
 	resultAccepted               // a bid with its place in the log
 	resultRecorded               // a bid after the end, judged at the close, with its place
 	resultTooLow                 // a bid that was refused, with the least that would do
-	resultRefused                // a bid that was refused for its time, which says nothing of the log
+	resultRefused                // a bid that was refused for another reason
 	resultShown                  // a look
 	resultClosed                 // the close
 )
@@ -37,9 +37,16 @@ type operation struct {
 
 	amount auction.Amount // that was bid; else that was shown as the highest
 	result result
+	code   auction.Code   // of resultRefused
 	size   uint64         // the place of a bid; the size of the log that was shown
 	least  auction.Amount // of resultTooLow
 	closed bool           // of resultShown
+}
+
+// A setting is what the terms of an auction say of it.
+type setting struct {
+	minimum, increment auction.Amount
+	ends               time.Duration // since the start of the run
 }
 
 // standing is an auction as the model knows it.
@@ -53,12 +60,12 @@ type standing struct {
 // model is an auction as if there were one copy of it, which does one thing at a
 // time. The rules that depend on stamps are for [evidence.Verify], which has
 // them: here a bid as high as the highest may be a tie or not.
-func model(minimum, increment auction.Amount) porcupine.Model {
+func model(terms setting) porcupine.Model {
 	m := porcupine.NondeterministicModel{
 		Partition: partition,
 		Init:      func() []any { return []any{standing{size: 1, shown: 1}} },
 		Step: func(state, in, _ any) []any {
-			return in.(operation).step(state.(standing), minimum, increment)
+			return in.(operation).step(state.(standing), terms)
 		},
 		DescribeOperation: func(in, _ any) string { return fmt.Sprintf("%+v", in) },
 		DescribeState:     func(state any) string { return fmt.Sprintf("%+v", state) },
@@ -66,10 +73,10 @@ func model(minimum, increment auction.Amount) porcupine.Model {
 	return m.ToModel()
 }
 
-func (o operation) step(s standing, minimum, increment auction.Amount) []any {
-	least := minimum
+func (o operation) step(s standing, terms setting) []any {
+	least := terms.minimum
 	if s.highest > 0 {
-		least = s.highest + increment
+		least = s.highest + terms.increment
 	}
 	took := s
 	took.size++
@@ -99,7 +106,9 @@ func (o operation) step(s standing, minimum, increment auction.Amount) []any {
 			return []any{s}
 		}
 	case resultRefused:
-		return []any{s}
+		if o.mayBeRefused(s, terms) {
+			return []any{s}
+		}
 	case resultShown:
 		if o.size == s.shown && o.closed == s.closed && (s.closed || o.amount == s.highest) {
 			return []any{s}
@@ -111,6 +120,20 @@ func (o operation) step(s standing, minimum, increment auction.Amount) []any {
 		}
 	}
 	return nil
+}
+
+// mayBeRefused reports whether the reason of a refusal fits: a bid may be too old
+// or too new at any time, which says nothing of the log.
+func (o operation) mayBeRefused(s standing, terms setting) bool {
+	switch o.code {
+	case auction.CodeStampTooOld, auction.CodeStampInFuture, auction.CodeStaleHead, auction.CodeHeadInFuture:
+		return true
+	case auction.CodeAuctionEnded:
+		return s.closed || o.back >= terms.ends
+	case auction.CodeTooManyRecorded:
+		return !s.closed && o.back >= terms.ends
+	}
+	return false
 }
 
 func partition(history []porcupine.Operation) [][]porcupine.Operation {
@@ -133,11 +156,11 @@ const checkTimeout = time.Minute
 // linearizable reports whether a history of auctions could be that of a house
 // with one copy of each, which did one thing at a time, each between its call and
 // its answer.
-func linearizable(history []operation, minimum, increment auction.Amount) porcupine.CheckResult {
+func linearizable(history []operation, terms setting) porcupine.CheckResult {
 	operations := make([]porcupine.Operation, len(history))
 	for i, o := range history {
 		operations[i] = porcupine.Operation{ClientId: o.client, Input: o, Call: int64(o.call), Return: int64(o.back)}
 	}
 	slices.SortFunc(operations, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
-	return porcupine.CheckOperationsTimeout(model(minimum, increment), operations, checkTimeout)
+	return porcupine.CheckOperationsTimeout(model(terms), operations, checkTimeout)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/sigilo/sigilo/pkg/auction"
 )
 
-// Histories of one auction with a minimum of 100 and an increment of 5.
+// Histories of one auction with a minimum of 100, an increment of 5, and an end at 50.
 func TestLinearizable(t *testing.T) {
 	at := func(call, back int, o operation) operation {
 		o.auction, o.call, o.back = "a", time.Duration(call), time.Duration(back)
@@ -28,6 +28,7 @@ func TestLinearizable(t *testing.T) {
 		return operation{result: resultTooLow, amount: amount, least: least}
 	}
 	unknown := func(amount auction.Amount) operation { return operation{amount: amount} }
+	refused := func(code auction.Code) operation { return operation{result: resultRefused, amount: 105, code: code} }
 	closed := operation{result: resultClosed}
 	shownClosed := func(size uint64) operation { return operation{result: resultShown, size: size, closed: true} }
 
@@ -50,6 +51,15 @@ func TestLinearizable(t *testing.T) {
 			at(4, 5, shown(2, 100)), at(4, -1, closed), at(8, 9, shownClosed(4)),
 		}, porcupine.Ok},
 
+		{"refused for its age", []operation{at(0, 1, refused(auction.CodeStampTooOld)), at(2, 3, closed), at(4, 5, refused(auction.CodeStaleHead))}, porcupine.Ok},
+		{"ended, and not closed yet", []operation{at(49, 50, refused(auction.CodeAuctionEnded)), at(51, -1, closed)}, porcupine.Ok},
+		{"ended, as it was closed", []operation{at(0, 9, closed), at(1, 8, refused(auction.CodeAuctionEnded))}, porcupine.Ok},
+		{"enough recorded", []operation{at(49, 50, refused(auction.CodeTooManyRecorded)), at(51, -1, closed)}, porcupine.Ok},
+
+		{"ended before the end", []operation{at(48, 49, refused(auction.CodeAuctionEnded)), at(51, -1, closed)}, porcupine.Illegal},
+		{"enough recorded before the end", []operation{at(48, 49, refused(auction.CodeTooManyRecorded)), at(51, -1, closed)}, porcupine.Illegal},
+		{"enough recorded after the close", []operation{at(51, 52, closed), at(53, 54, refused(auction.CodeTooManyRecorded))}, porcupine.Illegal},
+		{"refused for what it was not", []operation{at(0, 1, refused(auction.CodeOwnAuction))}, porcupine.Illegal},
 		{"a stale look", []operation{at(0, 1, accepted(100, 2)), at(2, 3, shown(1, 0))}, porcupine.Illegal},
 		{"a look back in time", []operation{at(0, -1, unknown(100)), at(2, 3, shown(2, 100)), at(4, 5, shown(1, 0))}, porcupine.Illegal},
 		{"a lost bid", []operation{at(0, 1, accepted(100, 2)), at(2, 3, accepted(105, 2))}, porcupine.Illegal},
@@ -66,7 +76,7 @@ func TestLinearizable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := linearizable(tt.history, 100, 5); got != tt.want {
+			if got := linearizable(tt.history, setting{minimum: 100, increment: 5, ends: 50}); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})

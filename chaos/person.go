@@ -30,11 +30,12 @@ func enrol(ctx context.Context, at client.House, dir, name string, first int, st
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(profile, client.Options{})
+	t := newTestimony(name)
+	c, err := client.New(profile, client.Options{OnStatus: t.stands})
 	if err != nil {
 		return nil, err
 	}
-	p := &person{testimony: newTestimony(name), client: c, start: start}
+	p := &person{testimony: t, client: c, start: start}
 	return p, p.insist(ctx, func() error {
 		return c.Enroll(ctx, client.Enrolment{Username: name})
 	})
@@ -113,8 +114,9 @@ func (p *person) note(name auction.Pseudonym, placed client.Placed, err error) {
 }
 
 // bid looks at an auction and bids in it: mostly a little more than the highest,
-// sometimes as much, or too little. patience bounds the waiting for an answer.
-func (p *person) bid(ctx context.Context, id auction.ID, random *rand.Rand, patience time.Duration) {
+// sometimes as much, or too little. patience bounds the waiting for an answer;
+// asks says whether the bidder then asks what became of the bid.
+func (p *person) bid(ctx context.Context, id auction.ID, random *rand.Rand, patience time.Duration, asks bool) {
 	call := p.now()
 	shown, err := p.client.Item(ctx, id)
 	if err != nil {
@@ -131,15 +133,18 @@ func (p *person) bid(ctx context.Context, id auction.ID, random *rand.Rand, pati
 		p.judge(err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, _ = p.send(ctx, prepared, amount) // what became of it is noted
+	if _, err := p.send(waiting, prepared, amount); err != nil && asks {
+		_ = p.resume(ctx) // what became of it is noted; whoever is cut short asks at the end
+	}
 }
 
-// resume finds out what became of every command.
+// resume finds out what became of every command, by sending it again.
 func (p *person) resume(ctx context.Context) error {
 	return p.insist(ctx, func() error {
 		placed, refused, err := p.client.Resume(ctx)
+		p.asked(len(placed) + len(refused))
 		for _, done := range placed {
 			p.accepted(done, p.now())
 		}

@@ -11,6 +11,9 @@ import (
 	"github.com/sigilo/sigilo/pkg/store/localredis"
 )
 
+// houseKey is in the slot of the house's own log.
+const houseKey = "{" + houseID + "}"
+
 // shapes are what Redis a house can have.
 var shapes = map[string]func(dir string) (*localredis.Deployment, error){
 	"standalone": localredis.Standalone,
@@ -72,7 +75,7 @@ func (d *database) pick(ctx context.Context, random *rand.Rand) *part {
 	if random.IntN(2) == 0 {
 		return p
 	}
-	primary, err := d.Primary(ctx, "{"+houseID+"}")
+	primary, err := d.Primary(ctx, houseKey)
 	if err != nil {
 		return p // it is not known just now
 	}

@@ -24,18 +24,19 @@ const (
 	roundTimeout = 3 * time.Minute
 
 	thinking  = 300 * time.Millisecond // longest pause of a bidder between two bids
-	impatient = 400 * time.Millisecond // longest wait of one who may not wait for an answer
+	impatient = 15 * time.Millisecond  // longest wait of one who is hasty: about as long as an answer takes
 )
 
 // A round is a few auctions from listing to disclosure, in a storm, and what
 // everybody saw of them.
 type round struct {
-	number int
-	lots   []*lot
-	people []*person // of the whole run, and one who came for this round
-	faults int
-	each   string // of the faults
-	took   time.Duration
+	number    int
+	lots      []*lot
+	people    []*person // of the whole run, and one who came for this round
+	faults    int
+	each      string // of the faults
+	failovers int    // of the Redis
+	took      time.Duration
 }
 
 // A lot is one auction of a round.
@@ -104,6 +105,7 @@ func (r *run) round(ctx context.Context, number int, seed uint64) (*round, error
 	blow()
 	err = errors.Join(err, <-weather)
 	out.faults, out.each = storm.counts()
+	out.failovers = storm.failovers
 	if err == nil {
 		err = r.settle(ctx, out)
 	}
@@ -167,15 +169,16 @@ func (r *run) trade(ctx context.Context, out *round, random *rand.Rand) error {
 	return err
 }
 
-// bids bids until ctx ends. Who is hasty may leave before an answer comes, and
-// does not ask again.
-func (p *person) bids(ctx context.Context, lots []*lot, random *rand.Rand, hasty bool) {
+// bids bids until ctx ends. One bid in four is given up at about the time at which
+// its answer comes, and asked about at once: it may have been carried out or not.
+// Who passes by never asks.
+func (p *person) bids(ctx context.Context, lots []*lot, random *rand.Rand, passing bool) {
 	for pause(ctx, between(random, 0, thinking)) {
 		patience := roundTimeout
-		if hasty || random.IntN(10) == 0 {
+		if random.IntN(4) == 0 {
 			patience = between(random, time.Millisecond, impatient)
 		}
-		p.bid(ctx, lots[random.IntN(len(lots))].id, random, patience)
+		p.bid(ctx, lots[random.IntN(len(lots))].id, random, patience, !passing)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -25,15 +26,44 @@ type record struct {
 	people   []*statement
 	roots    []auction.Blob // certificates, for bundles
 	trust    evidence.Trust
+	start    time.Time // of the run, for the times of what people did
 }
 
-// commands counts the commands that have a result.
-func (r *record) commands() int {
-	n := 0
+// deeds counts what people did.
+type deeds struct {
+	commands int // that have a result
+	accepted int // of them
+	resent   int // of them, that got it only when asked about
+	moves    int // of connections
+}
+
+func (r *record) deeds() deeds {
+	var d deeds
 	for _, p := range r.people {
-		n += p.answered
+		d.commands += p.answered
+		d.accepted += len(p.placed)
+		d.resent += p.resent
+		d.moves += p.moves
 	}
-	return n
+	return d
+}
+
+func (d deeds) plus(o deeds) deeds {
+	return deeds{d.commands + o.commands, d.accepted + o.accepted, d.resent + o.resent, d.moves + o.moves}
+}
+
+// leastAccepted is how many commands a round must take to show anything.
+const leastAccepted = 20
+
+// errWeak is of a round in which too little was done.
+var errWeak = errors.New("too little was accepted, or nothing sent again, to show anything")
+
+// strong returns nil if enough was done in a round.
+func (d deeds) strong() error {
+	if d.accepted < leastAccepted || d.resent == 0 {
+		return fmt.Errorf("%w: %d accepted, %d sent again", errWeak, d.accepted, d.resent)
+	}
+	return nil
 }
 
 // logged is the log of one auction, with the certificates that its bundle needs.
@@ -56,7 +86,7 @@ func (r *run) read(ctx context.Context, of *round) (*record, error) {
 		return nil, fmt.Errorf("the auditor: %w", err)
 	}
 	defer func() { _ = s.Stop() }() // nothing was written
-	out := new(record)
+	out := &record{start: r.start}
 	if out.house, err = entries(ctx, s, auction.HouseLog); err != nil {
 		return nil, err
 	}

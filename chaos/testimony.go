@@ -21,6 +21,8 @@ type statement struct {
 	sent     map[auction.ID]bool                // where the person disclosed
 	theirs   map[auction.ID]string              // username that the counterpart disclosed
 	answered int                                // commands that have a result
+	resent   int                                // of them, those that had to be asked for
+	moves    int                                // connections that were left, or lost
 	history  []operation                        // of bids and looks
 	oddities []string                           // answers that no honest house gives
 }
@@ -73,7 +75,7 @@ func (t *testimony) rejected(name auction.Pseudonym, refusal *auction.Refusal, a
 	defer t.mu.Unlock()
 	t.refused[name] = refusal.Code
 	if op := t.decided(name, at); op != nil {
-		op.result, op.least = resultRefused, 0
+		op.result, op.code = resultRefused, refusal.Code
 		if refusal.Code == auction.CodeBidTooLow {
 			op.result, op.least = resultTooLow, refusal.Least
 		}
@@ -106,6 +108,22 @@ func (t *testimony) odd(what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.oddities = append(t.oddities, what)
+}
+
+// asked notes that so many commands got their result only when asked about.
+func (t *testimony) asked(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.resent += n
+}
+
+// stands notes how the client stands with the house.
+func (t *testimony) stands(s client.Status) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s == client.StatusMoving || s == client.StatusUnconfirmed {
+		t.moves++
+	}
 }
 
 // stated returns the statement as it is now. The events of the house log go on
