@@ -93,15 +93,16 @@ func plantDamage(t *testing.T, sound *record) {
 		{"an accepted bid that a later look does not show", func(t *testing.T, r *record) {
 			id := busiest(r).id
 			for _, p := range r.people {
-				for i, o := range p.history {
-					if o.auction == id && o.result == resultShown && o.size > 2 {
-						p.history = slices.Clone(p.history)
-						p.history[i].size--
+				for _, o := range p.history {
+					if o.auction == id && o.result == resultAccepted {
+						p.history = append(slices.Clone(p.history), operation{
+							auction: id, call: o.back + 1, back: o.back + 2, result: resultShown, size: o.size - 1, amount: o.amount,
+						})
 						return
 					}
 				}
 			}
-			t.Fatal("nobody looked")
+			t.Fatal("nobody's bid was accepted")
 		}, disorder},
 		{"the house says what cannot be", func(_ *testing.T, r *record) {
 			r.people[0].oddities = []string{"that its history has changed"}
