@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
@@ -32,6 +33,8 @@ type change struct {
 	ctx  context.Context
 	do   func(*tx) error // at most once
 	done chan error      // with room for the one error
+
+	panicked any // what do panicked with, and where; set before done is told
 }
 
 // startWriter starts the goroutine that writes over a connection, until close.
@@ -58,7 +61,11 @@ func (w *writer) put(ctx context.Context, queue chan<- *change, do func(*tx) err
 	c := &change{ctx: ctx, do: do, done: make(chan error, 1)}
 	select {
 	case queue <- c:
-		return <-c.done
+		err := <-c.done
+		if c.panicked != nil {
+			panic(c.panicked) // a defect ends the request that met it, and nothing else
+		}
+		return err
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the registry: %w", ctx.Err())
 	case <-w.closing:
@@ -73,7 +80,7 @@ func (w *writer) run() {
 		case first := <-w.changes:
 			w.group(w.waiting(first))
 		case c := <-w.chores:
-			c.done <- c.do(&w.tx)
+			c.done <- w.try(c)
 		case <-w.closing:
 			return
 		}
@@ -126,7 +133,7 @@ func (w *writer) one(c *change) (refusal, err error) {
 	if err := w.tx.exec("SAVEPOINT one"); err != nil {
 		return nil, err
 	}
-	refusal = c.do(&w.tx)
+	refusal = w.try(c)
 	if refusal != nil {
 		var known *auction.Refusal
 		if !errors.As(refusal, &known) {
@@ -137,6 +144,21 @@ func (w *writer) one(c *change) (refusal, err error) {
 		}
 	}
 	return refusal, w.tx.exec("RELEASE one")
+}
+
+// errPanicked undoes a change like a refusal, for itself alone. Nobody sees it: put
+// panics.
+var errPanicked = auction.Refuse(auction.CodeInternal, "a defect of the CA")
+
+// try does what a change is, on behalf of a goroutine that is to have its panic.
+func (w *writer) try(c *change) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			err = errPanicked
+		}
+	}()
+	return c.do(&w.tx)
 }
 
 // tx is the connection that writes. Statements are prepared once: their texts are

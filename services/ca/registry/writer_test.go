@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // together has enrolments made in one transaction: they all wait while another
-// change is being made. It returns what became of each.
+// change is being made. It returns what became of each, a panic as an error.
 func together(t *testing.T, r *Registry, issues []Issue) []error {
 	t.Helper()
 	hold, holding := make(chan struct{}), make(chan struct{})
@@ -34,6 +35,12 @@ func together(t *testing.T, r *Registry, issues []Issue) []error {
 	<-holding
 	for i, issue := range issues {
 		go func() {
+			defer func() {
+				if p := recover(); p != nil {
+					outcome[i] = fmt.Errorf("panic: %v", p)
+					done <- i
+				}
+			}()
 			outcome[i] = r.EnrolOpen(t.Context(), key(byte(i+1)), person(fmt.Sprintf("person-%d", i)), epoch, issue)
 			done <- i
 		}()
@@ -157,4 +164,24 @@ func TestNothingIsWrittenAfterClose(t *testing.T) {
 	if err := r.EnrolOpen(t.Context(), key(1), person("late"), epoch, serials("1")); !errors.Is(err, errClosed) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A defect ends the request that meets it, and undoes it: the others of its group
+// are made, and so is what comes after.
+func TestAPanicInAGroupIsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := open(t)
+		got := together(t, r, []Issue{
+			serials("10"),
+			func(identity.Role) (Certificate, error) {
+				panic("a defect")
+			},
+		})
+		if got[0] != nil || !strings.HasPrefix(fmt.Sprint(got[1]), "panic: a defect\n") {
+			t.Errorf("got %v", got)
+		}
+		if names := r.enrolled(t); !slices.Equal(names, []string{"first", "person-0"}) {
+			t.Errorf("enrolled are %v", names)
+		}
+	})
 }
