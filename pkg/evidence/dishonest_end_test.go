@@ -155,16 +155,10 @@ func TestDishonestOperator(t *testing.T) {
 	h := newHouse(t, houseOptions{})
 	stranger, _ := testLogKey(t, 2)
 	extend := func(l *log, signer *LogSigner, now, ends auction.Time) {
-		ev := auction.Event{
-			Kind: auction.AuctionExtended, Auction: l.id, Time: int64(now) / 1_000_000, Ends: ends, Cause: auction.CauseOperator,
-		}
-		ev.Signature = must(signer.SignNotice(ev.Notice()))(l.t)
-		l.commit(ev, auction.Private{Arrival: now, TS: now})
+		l.notice(signer, now, auction.Event{Kind: auction.AuctionExtended, Ends: ends, Cause: auction.CauseOperator})
 	}
 	cancel := func(l *log, signer *LogSigner, now auction.Time) {
-		ev := auction.Event{Kind: auction.AuctionClosed, Auction: l.id, Time: int64(now) / 1_000_000, Outcome: auction.Cancelled}
-		ev.Signature = must(signer.SignNotice(ev.Notice()))(l.t)
-		l.commit(ev, auction.Private{Arrival: now, TS: now})
+		l.notice(signer, now, auction.Event{Kind: auction.AuctionClosed, Outcome: auction.Cancelled})
 	}
 	for _, c := range []dishonesty{
 		{"rightly", "", "", func(l *log) {
@@ -209,16 +203,11 @@ func TestDishonestSuspension(t *testing.T) {
 	h := newHouse(t, houseOptions{})
 	stranger, _ := testLogKey(t, 2)
 	lost := auction.Lost{Seq: 2, Leaf: auction.Hash{1}}
-	note := func(l *log, signer *LogSigner, now auction.Time, ev auction.Event) {
-		ev.Auction, ev.Time = l.id, int64(now)/1_000_000
-		ev.Signature = must(signer.SignNotice(ev.Notice()))(l.t)
-		l.commit(ev, auction.Private{Arrival: now, TS: now})
-	}
 	suspend := func(l *log, now auction.Time, lost auction.Lost) {
-		note(l, l.signer, now, auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
+		l.notice(l.signer, now, auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
 	}
 	resume := func(l *log, now, ends auction.Time) {
-		note(l, l.signer, now, auction.Event{Kind: auction.AuctionResumed, Ends: ends, Lost: &lost})
+		l.notice(l.signer, now, auction.Event{Kind: auction.AuctionResumed, Ends: ends, Lost: &lost})
 	}
 	more := auction.Lost{Seq: 9, Leaf: auction.Hash{2}}
 	for _, c := range []dishonesty{
@@ -231,11 +220,11 @@ func TestDishonestSuspension(t *testing.T) {
 		}},
 		{"still suspended", "", "", func(l *log) { suspend(l, at(10), lost) }},
 		{"a loss by a stranger", "bad_signature", "bad_signature", func(l *log) {
-			note(l, stranger, at(10), auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
+			l.notice(stranger, at(10), auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
 		}},
 		{"a resumption by a stranger", "bad_signature", "bad_signature", func(l *log) {
 			suspend(l, at(10), lost)
-			note(l, stranger, at(30), auction.Event{Kind: auction.AuctionResumed, Ends: at(80), Lost: &lost})
+			l.notice(stranger, at(30), auction.Event{Kind: auction.AuctionResumed, Ends: at(80), Lost: &lost})
 		}},
 		{"an entry that is there", "not lost", "not lost", func(l *log) {
 			suspend(l, at(10), auction.Lost{Seq: 1, Leaf: l.leaves[0]})
@@ -264,13 +253,20 @@ func TestDishonestSuspension(t *testing.T) {
 			suspend(l, at(63), more)
 			resume(l, at(62), 0)
 		}},
-		{"less time than was lost", "bad_terms", "", func(l *log) {
-			suspend(l, at(10), lost)
-			resume(l, at(30), at(80)-1)
-		}},
-		{"no time", "bad_terms", "", func(l *log) {
+		{"no time", "bad_terms", "bad_terms", func(l *log) {
 			suspend(l, at(10), lost)
 			resume(l, at(30), 0)
+		}},
+		{"time since the last loss alone", "bad_terms", "bad_terms", func(l *log) {
+			suspend(l, at(10), more)
+			suspend(l, at(29), lost)
+			resume(l, at(30), at(61))
+		}},
+		{"cut short for the leader", "bad_terms", "bad_terms", func(l *log) {
+			l.bid(l.person(), 1000, at(2), at(2.1))
+			suspend(l, at(10), lost)
+			resume(l, at(61), 0)
+			l.close(at(66), nil)
 		}},
 		{"an earlier end", "earlier end", "earlier end", func(l *log) {
 			suspend(l, at(10), lost)
@@ -288,4 +284,63 @@ func TestDishonestSuspension(t *testing.T) {
 	} {
 		c.run(t, h, testTerms(h))
 	}
+}
+
+// TestDishonestResumption holds that a resumption gives back the time that was
+// lost: an audit sees a microsecond that is missing, and everybody what the seconds
+// of both entries do not leave open. Here they are cut at 0.25 s before at(n).
+func TestDishonestResumption(t *testing.T) {
+	h := newHouse(t, houseOptions{})
+	bid := func(ts, arrival float64) func(*log) {
+		return func(l *log) { l.bid(l.person(), 1000, at(ts), at(arrival)) }
+	}
+	for _, c := range []struct {
+		name           string
+		before         func(*log)
+		since, resumed auction.Time
+		ends           auction.Time
+		audit, public  string
+	}{
+		{"all of it", nil, at(10), at(30), at(80), "", ""},
+		{"a microsecond less", nil, at(10), at(30), at(80) - 1, "bad_terms", ""},
+		{"as little as seconds show", nil, at(10), at(30), at(79) + 1, "bad_terms", ""},
+		{"less than seconds show", nil, at(10), at(30), at(79), "bad_terms", "bad_terms"},
+		{"the same end", nil, at(10), at(30), at(60), "bad_terms", "bad_terms"},
+		{"the same end, within a second", nil, at(10), at(10.5), at(60), "bad_terms", ""},
+		{"the same end, in the next second", nil, at(10.7), at(10.8), at(60), "bad_terms", "bad_terms"},
+		{"all of it, in the next second", nil, at(10.7), at(10.8), at(60.1), "", ""},
+
+		// A bid may have arrived a freshness after its stamp, and what comes after it
+		// no earlier, so nothing was lost before.
+		{"after a bid, all of it", bid(9, 9.1), at(10), at(30), at(80), "", ""},
+		{"after a bid that was late", bid(9, 14), at(10), at(30), at(76), "", ""},
+		{"after a bid, as little as seconds show", bid(9, 9.1), at(10), at(30), at(75) + 1, "bad_terms", ""},
+		{"after a bid, less than seconds show", bid(9, 9.1), at(10), at(30), at(75), "bad_terms", "bad_terms"},
+		{"long after a bid, less than seconds show", bid(3, 3.1), at(10), at(30), at(79), "bad_terms", "bad_terms"},
+
+		{"none, from the end on", nil, at(60), at(90), 0, "", ""},
+		{"none, in the second of the end", nil, at(60) - 1, at(90), 0, "bad_terms", ""},
+		{"none, in the second before", nil, at(59.75) - 1, at(90), 0, "bad_terms", "bad_terms"},
+		{"some, in the second of the end", nil, at(60) - 1, at(90), at(90) + 1, "", ""},
+		{"less, in the second of the end", nil, at(60) - 1, at(90), at(89.75), "bad_terms", "bad_terms"},
+		{"some, from the end on", nil, at(60), at(90), at(90), "auction_ended", ""},
+		{"some, from the second after on", nil, at(60.75), at(90), at(90), "auction_ended", "auction_ended"},
+	} {
+		dishonesty{c.name, c.audit, c.public, func(l *log) {
+			if c.before != nil {
+				c.before(l)
+			}
+			lost := auction.Lost{Seq: 99, Leaf: auction.Hash{1}}
+			l.notice(l.signer, c.since, auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
+			l.notice(l.signer, c.resumed, auction.Event{Kind: auction.AuctionResumed, Ends: c.ends, Lost: &lost})
+		}}.run(t, h, testTerms(h))
+	}
+}
+
+// notice appends what the house or its operator did.
+func (l *log) notice(signer *LogSigner, now auction.Time, ev auction.Event) {
+	l.t.Helper()
+	ev.Auction, ev.Time = l.id, int64(now)/1_000_000
+	ev.Signature = must(signer.SignNotice(ev.Notice()))(l.t)
+	l.commit(ev, auction.Private{Arrival: now, TS: now})
 }

@@ -47,6 +47,49 @@ func TestHonestHouse(t *testing.T) {
 	}
 }
 
+// TestHonestSuspension holds the same of a house that loses entries, whose replicas'
+// clocks differ by seconds, and which resumes with no more time than it must.
+func TestHonestSuspension(t *testing.T) {
+	h := newHouse(t, houseOptions{})
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			here := *h
+			here.t = t
+			r := newRun(&here, seed)
+			for range 6 {
+				ts := r.now + auction.Time(r.random.IntN(int(6*second)))
+				r.round(ts, ts+auction.Time(r.random.IntN(int(4*second))))
+				r.suspend(r.now - auction.Time(r.random.IntN(int(3*second))))
+			}
+			for range 3 { // not always before the end
+				r.suspend(r.state().End() + auction.Time(r.random.IntN(int(2*second))) - second)
+			}
+			r.close()
+			r.check()
+		})
+	}
+}
+
+// suspend finds entries lost from the given time on, and resumes the auction within
+// seconds, by a clock that may be behind.
+func (r *run) suspend(now auction.Time) {
+	r.t.Helper()
+	for range 1 + r.random.IntN(2) {
+		r.now = now
+		lost := auction.Lost{Seq: 1000 + r.random.Uint64N(1000), Leaf: hash([]byte(r.name()))}
+		if err := r.store.Suspend(r.t.Context(), r.id, lost); err != nil {
+			r.t.Fatal(err)
+		}
+		now += auction.Time(r.random.IntN(int(3*second))) - second/2
+	}
+	r.now = now
+	if err := r.store.Resume(r.t.Context(), r.id, 0); err != nil {
+		r.t.Fatal(err)
+	}
+	r.now = max(r.now, r.state().Arrival())
+	r.ends = max(r.ends, r.state().End())
+}
+
 func newRun(h *house, seed uint64) *run {
 	r := &run{
 		house: h, random: mathrand.New(mathrand.NewPCG(seed, 1)), now: start,

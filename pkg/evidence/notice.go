@@ -37,7 +37,7 @@ func (r *replay) notice(before *auction.State, e auction.Entry, ev auction.Event
 	if ev.Kind != auction.AuctionSuspended {
 		r.orders++
 	}
-	arrival := timeOf(ev.Time)
+	now := timeOf(ev.Time) // or later
 	if shown(e) {
 		private, err := e.Open()
 		if err != nil {
@@ -46,27 +46,52 @@ func (r *replay) notice(before *auction.State, e auction.Entry, ev auction.Event
 		if !bytes.Equal(auction.Private{Arrival: private.Arrival, TS: private.Arrival}.Encode(), e.Private) {
 			return malformed("the private part of what an operator did has its time and nothing else")
 		}
-		arrival = private.Arrival
+		now = private.Arrival
 		r.shown++
 	}
-	arrival = max(arrival, before.Arrival())
+	now = max(now, before.Arrival())
 	switch {
-	case ev.Kind == auction.AuctionExtended && arrival >= before.End():
+	case ev.Kind == auction.AuctionExtended && now >= before.End():
 		return auction.Refuse(auction.CodeAuctionEnded, "an end that had passed was moved")
+	case ev.Kind == auction.AuctionSuspended && !before.Suspended():
+		r.since, r.atLatest = now, r.arrived
 	case ev.Kind == auction.AuctionResumed:
-		return r.resumption(before, ev, arrival)
+		return r.resumption(before, ev, now)
 	}
 	return nil
 }
 
-// resumption holds that a resumption opens nothing that had ended; in an audit,
-// which shows exact times, also that it gives back the time that was lost.
+// resumption holds that a resumption, which arrived now or later, opens nothing
+// that had ended, and gives back the time that was lost: all of it in an audit, and
+// elsewhere as much as was lost whatever the times are that are not shown.
 func (r *replay) resumption(before *auction.State, ev auction.Event, now auction.Time) error {
-	switch least := before.ResumedEnd(now); {
-	case least == 0 && ev.Ends != 0:
+	end := before.End()
+	if ev.Ends == 0 {
+		if r.atLatest < end {
+			return auction.Refuse(auction.CodeBadTerms, "a resumption that gives back no time, of an auction that had not ended")
+		}
+		return nil
+	}
+	if r.since >= end {
 		return auction.Refuse(auction.CodeAuctionEnded, "an auction that had ended was resumed for more bids")
-	case r.bundle.Kind == Audit && ev.Ends < least:
+	}
+	// It was suspended before its end, or nothing could be given back.
+	if ev.Ends < end+now-min(r.atLatest, end-1) {
 		return auction.Refuse(auction.CodeBadTerms, "a resumption that does not give back the time that was lost")
 	}
 	return nil
+}
+
+// latest is the latest time at which an entry can have arrived (14.3, now): that of
+// its private part, or what its public second allows. A command arrives within the
+// freshness of its stamp, of which that is the second.
+func (r *replay) latest(e auction.Entry, ev auction.Event) (auction.Time, error) {
+	switch {
+	case shown(e):
+		private, err := e.Open()
+		return private.Arrival, err
+	case ev.Signature != nil:
+		return timeOf(ev.Time+1) - 1, nil
+	}
+	return timeOf(ev.Time+1) - 1 + auction.Time(r.policy.Freshness), nil
 }

@@ -184,6 +184,14 @@ func (v Verdict) LeavesOpen() []string {
 	if v.Kind != Audit {
 		out = append(out, "The order of stamps within a second, and so who was first among equal bids.")
 	}
+	if v.Lost > 0 {
+		out = append(out,
+			"That what the house names as lost was ever there: that is its own word, unless somebody has the receipt.",
+			"When the auction was suspended and resumed: the house states these times itself, and no time authority stamped them. Who followed it then can tell.")
+		if v.Kind != Audit {
+			out = append(out, "That all time of each suspension came back: up to a second may be missing, soon after a bid the freshness too.")
+		}
+	}
 	return append(out,
 		"That the house took every bid that was sent: who holds a receipt can show that an entry is missing, and nobody else.",
 		"That the house showed everybody the same log: compare the log root with others.",

@@ -77,6 +77,9 @@ type replay struct {
 	shown   int // entries whose private part was checked
 	orders  int // entries that the operator caused
 
+	arrived         auction.Time // nothing so far arrived later
+	since, atLatest auction.Time // bounds of the arrival at which the latest suspension began
+
 	last  auction.Entry // the one before, with its event
 	event auction.Event
 	moves auction.Time // where an audit's rules move the end after that bid; 0 if they do not
@@ -140,7 +143,11 @@ func (r *replay) entry(before *auction.State, e auction.Entry, seen map[auction.
 	if err := r.extension(before, e, ev); err != nil {
 		return err
 	}
-	r.last, r.event, r.moves = e, ev, 0
+	latest, err := r.latest(e, ev)
+	if err != nil {
+		return err
+	}
+	r.last, r.event, r.moves, r.arrived = e, ev, 0, max(r.arrived, latest)
 	if ev.Signature != nil {
 		return r.notice(before, e, ev)
 	}

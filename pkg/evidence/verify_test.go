@@ -127,6 +127,37 @@ func TestVerdictIsHonest(t *testing.T) {
 	}
 }
 
+// TestVerdictOfSuspension holds that a verdict tells what the house states itself of
+// what it lost, and of how long: what of that is hidden, to whom.
+func TestVerdictOfSuspension(t *testing.T) {
+	l := newLog(newHouse(t, houseOptions{}))
+	l.list(l.person(), testTerms(l.house))
+	lost := auction.Lost{Seq: 99, Leaf: auction.Hash{1}}
+	own := []string{"the house names as lost was ever there", "no time authority stamped them"}
+	const hidden = "That all time of each suspension came back"
+	for _, suspended := range []bool{false, true} {
+		if suspended {
+			l.notice(l.signer, at(10), auction.Event{Kind: auction.AuctionSuspended, Lost: &lost})
+			l.notice(l.signer, at(30), auction.Event{Kind: auction.AuctionResumed, Ends: at(80), Lost: &lost})
+		}
+		for _, kind := range []Kind{Public, Party, Audit} {
+			v, err := Verify(encode(t, l.bundle(kind)), l.trust())
+			if err != nil {
+				t.Fatal(err)
+			}
+			open := strings.Join(v.LeavesOpen(), "\n")
+			for _, want := range own {
+				if strings.Contains(open, want) != suspended {
+					t.Errorf("%s, suspended %v: %q in\n%s", kind, suspended, want, open)
+				}
+			}
+			if strings.Contains(open, hidden) != (suspended && kind != Audit) {
+				t.Errorf("%s, suspended %v: %q in\n%s", kind, suspended, hidden, open)
+			}
+		}
+	}
+}
+
 func TestTrust(t *testing.T) {
 	s := newStory(t, houseOptions{})
 	other := newHouse(t, houseOptions{})
