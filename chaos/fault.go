@@ -29,8 +29,13 @@ const (
 const (
 	shortestFault = 100 * time.Millisecond
 	longestFault  = 2500 * time.Millisecond // longer than a call may be old when Redis comes to it
-	longestPause  = 3 * time.Second
-	longestDelay  = 300 * time.Millisecond
+	// unmissed is for how long a server may be stopped before Sentinels begin to
+	// replace it, with room to spare. It must not wake while they do: what it and the
+	// replica that is told last take meanwhile is lost, and Redis knows no way round
+	// that (docs/reliability.md).
+	unmissed     = time.Second
+	longestPause = 3 * time.Second
+	longestDelay = 300 * time.Millisecond
 )
 
 // A storm breaks the parts of a house: one of the database and one of the
@@ -121,8 +126,13 @@ func (p *part) suffer(ctx, whole context.Context, f fault, hold time.Duration, r
 		if err := p.process.Suspend(); err != nil {
 			return err
 		}
+		began := time.Now()
 		pause(ctx, hold)
-		return p.process.Resume()
+		var err error
+		if p.replaced != nil && time.Since(began) > unmissed {
+			err = p.replaced(whole)
+		}
+		return errors.Join(err, p.process.Resume())
 	}
 	l := p.links[random.IntN(len(p.links))]
 	switch f {

@@ -33,7 +33,11 @@ type part struct {
 	links   []*link
 	ready   func(context.Context) error // nil where it is the database that must be ready
 	metrics string                      // URL; "" where there are none
-	replica bool                        // of the DMS
+
+	// replaced waits until another server is primary in its place; nil where that
+	// does not happen.
+	replaced func(context.Context) error
+	replica  bool // of the DMS
 }
 
 // A house is a whole house in processes of its own.

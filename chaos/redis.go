@@ -52,7 +52,11 @@ func startDatabase(n network, shape, dir string, replicas int) (*database, error
 		}
 	}
 	for _, s := range d.Servers {
-		d.parts = append(d.parts, &part{name: "redis", process: s, links: d.links})
+		p := &part{name: "redis", process: s, links: d.links}
+		if len(d.Sentinels) > 0 {
+			p.replaced = func(ctx context.Context) error { return d.Replaced(ctx, s) }
+		}
+		d.parts = append(d.parts, p)
 	}
 	for _, s := range d.Sentinels {
 		d.parts = append(d.parts, &part{name: "sentinel", process: s})

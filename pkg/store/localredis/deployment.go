@@ -115,19 +115,39 @@ func (d *Deployment) Primary(ctx context.Context, key string) (*Server, error) {
 	return d.Servers[i], nil
 }
 
+// Replaced waits until the Sentinels name another primary than s, and that one has
+// a replica.
+func (d *Deployment) Replaced(ctx context.Context, s *Server) error {
+	return await(ctx, "no other server is primary", func(ctx context.Context) error {
+		addr, err := d.shape.primary(ctx, "")
+		if err != nil {
+			return err
+		}
+		if addr == s.Addr() {
+			return errors.New("it is primary still")
+		}
+		return inSync(ctx, addr, 1)
+	})
+}
+
 // Settle waits until all servers run, each primary has its replicas in sync, and
 // whoever watches them agrees: only then is the next fault a single one.
 func (d *Deployment) Settle(ctx context.Context) error {
+	return await(ctx, "redis does not settle", d.shape.settled)
+}
+
+// await waits until a condition holds, which is looked at often.
+func await(ctx context.Context, what string, condition func(context.Context) error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := d.shape.settled(ctx)
+		err := condition(ctx)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("redis does not settle: %w", err)
+			return fmt.Errorf("%s: %w", what, err)
 		case <-tick.C:
 		}
 	}
