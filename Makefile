@@ -43,7 +43,7 @@ scale: ## Measure how bids grow with replicas, as root: bench/results/scale.{csv
 	go run ./cmd/sigilo bench scale --out bench/results
 
 .PHONY: chaos
-chaos: ## Break a house for five minutes while people bid, and check that nothing is lost.
+chaos: ## Break a house for six minutes, over each shape of Redis, while people bid, and check that nothing is lost.
 	go run ./chaos
 
 .PHONY: fuzz

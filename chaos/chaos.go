@@ -43,13 +43,17 @@ func chaos(ctx context.Context, cfg config, out io.Writer) error {
 		return err
 	}
 	say := teller(out)
-	say("seed %d, %s Redis, %d replicas of the DMS, files in %s", cfg.Seed, cfg.Redis, cfg.Replicas, dir)
+	say("seed %d, %d replicas of the DMS, files in %s", cfg.Seed, cfg.Replicas, dir)
 	total, err := rounds(ctx, cfg, dir, say)
 	if interrupted := ctx.Err() != nil; interrupted {
 		err = nil // by whoever has seen enough
 	}
-	if err == nil && len(total.found) > 0 {
+	switch {
+	case err != nil:
+	case len(total.found) > 0:
 		err = errOff
+	case !cfg.Double && ctx.Err() == nil:
+		err = total.strong()
 	}
 	if err != nil {
 		say("repeat with --seed %d; logs and profiles are in %s", cfg.Seed, dir)
@@ -71,8 +75,8 @@ func teller(out io.Writer) func(string, ...any) {
 	}
 }
 
-func rounds(ctx context.Context, cfg config, dir string, say func(string, ...any)) (tally, error) {
-	var total tally
+// rounds runs all that a run is told to, until something is off.
+func rounds(ctx context.Context, cfg config, dir string, say func(string, ...any)) (total tally, err error) {
 	if err := build(ctx, dir); err != nil {
 		return total, err
 	}
@@ -80,25 +84,36 @@ func rounds(ctx context.Context, cfg config, dir string, say func(string, ...any
 	if !cfg.Verbose {
 		each = func(string, ...any) {}
 	}
-	if cfg.Double {
-		return total, doubles(ctx, cfg, dir, each, say, &total)
-	}
-	r, err := open(ctx, cfg, dir, dir, each)
-	if err != nil {
-		return total, err
-	}
-	defer r.end()
 	began := time.Now()
-	for n := 1; cfg.more(n, began); n++ {
-		if err := r.one(ctx, n, cfg.Seed+uint64(n), &total, say); err != nil {
-			return total, err
+	for _, shape := range cfg.shapes() {
+		hold := roundsOf
+		if cfg.Double {
+			hold = doublesOf
 		}
+		err := hold(ctx, shape, filepath.Join(dir, shape.Redis), dir, each, say, &total)
 		total.took = time.Since(began)
-		if len(total.found) > 0 {
-			break
+		if err != nil || len(total.found) > 0 {
+			return total, err
 		}
 	}
 	return total, nil
+}
+
+// roundsOf holds rounds in one house with one shape of Redis.
+func roundsOf(ctx context.Context, cfg config, dir, bin string, each, say func(string, ...any), total *tally) error {
+	r, err := open(ctx, cfg, dir, bin, each)
+	if err != nil {
+		return err
+	}
+	defer r.end()
+	say("%s Redis", cfg.Redis)
+	began := time.Now()
+	for n := 1; cfg.more(n, began) && len(total.found) == 0; n++ {
+		if err := r.one(ctx, n, cfg.Seed+uint64(n), total, say); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // more reports whether round n of a run is to be begun.
@@ -121,12 +136,13 @@ func open(ctx context.Context, cfg config, dir, bin string, say func(string, ...
 	return r, nil
 }
 
-// doubles holds rounds of two faults at once, each in a house of its own: one
-// whose history has changed is of no more use.
-func doubles(ctx context.Context, cfg config, dir string, each, say func(string, ...any), total *tally) error {
+// doublesOf holds rounds of two faults at once, each in a house of its own: one
+// whose auctions are suspended is of no more use.
+func doublesOf(ctx context.Context, cfg config, dir, bin string, each, say func(string, ...any), total *tally) error {
+	say("%s Redis", cfg.Redis)
 	began := time.Now()
 	for n := 1; cfg.more(n, began) && len(total.found) == 0; n++ {
-		r, err := open(ctx, cfg, filepath.Join(dir, fmt.Sprint("house", n)), dir, each)
+		r, err := open(ctx, cfg, filepath.Join(dir, fmt.Sprint("house", n)), bin, each)
 		if err != nil {
 			return err
 		}
@@ -135,7 +151,7 @@ func doubles(ctx context.Context, cfg config, dir string, each, say func(string,
 		if err != nil {
 			return fmt.Errorf("round %d: %w", n, err)
 		}
-		total.rounds, total.faults, total.took = n, total.faults+2, time.Since(began)
+		total.rounds, total.faults = total.rounds+1, total.faults+2
 		total.commands += 1 + keptBids + lostBids
 		total.found = append(total.found, found...)
 		say("round %d: %d acknowledged entries are gone, left in the dark: %d", n, gone, len(found))
@@ -170,9 +186,6 @@ func (r *run) one(ctx context.Context, n int, seed uint64, total *tally, say fun
 	}
 	for _, p := range held.people {
 		p.forget()
-	}
-	if err := done.strong(); err != nil && len(found) == 0 {
-		return fmt.Errorf("round %d: %w", n, err)
 	}
 	return nil
 }

@@ -149,8 +149,9 @@ func partition(history []porcupine.Operation) [][]porcupine.Operation {
 	return out
 }
 
-// checkTimeout bounds one check. It has never come near it: places in the log
-// leave few orders to try.
+// checkTimeout bounds one check; past it, there is a finding. A sound round stays
+// well below it, as places in the log leave few orders to try; to refute one with
+// many bids that have no answer takes up to a quarter of it.
 const checkTimeout = time.Minute
 
 // linearizable reports whether a history of auctions could be that of a house

@@ -16,11 +16,11 @@ import (
 
 // config is what a run can be told.
 type config struct {
-	Rounds   int           `help:"End after so many rounds; 0 is no limit." default:"0"`
-	For      time.Duration `help:"Begin no round after this long." default:"5m"`
+	Rounds   int           `help:"End after so many rounds with each shape; 0 is no limit." default:"0"`
+	For      time.Duration `help:"Begin no round after this long; all shapes of Redis share it." default:"6m"`
 	Seed     uint64        `help:"Of the faults and the bids; 0 takes a random one. It repeats what is done, not when it strikes." default:"0"`
-	Redis    string        `help:"Shape of the Redis: standalone, sentinel or cluster." enum:"standalone,sentinel,cluster" default:"standalone"`
-	Double   bool          `help:"Instead of rounds with one fault at a time in Redis: two at once, which take acknowledged writes away, and a check that nobody is left in the dark. Not for a cluster."`
+	Redis    string        `help:"Shape of the Redis: standalone, sentinel, cluster, or all of them one after the other." enum:"all,standalone,sentinel,cluster" default:"all"`
+	Double   bool          `help:"Instead of rounds with one fault at a time in Redis: two at once, which take acknowledged writes away, and a check that nobody is left in the dark. Not with a cluster."`
 	Replicas int           `help:"Replicas of the DMS." default:"2"`
 	Dir      string        `help:"Folder for programs, logs, keys and profiles, kept after the run. Without it, one that is removed unless something is off." type:"path"`
 	Verbose  bool          `help:"Tell of each fault."`
@@ -37,6 +37,23 @@ func (c config) Validate() error {
 		return errors.New("between 1 and 16 replicas")
 	}
 	return nil
+}
+
+// shapes returns what to run: a configuration for each shape of Redis.
+func (c config) shapes() []config {
+	if c.Redis != "all" {
+		return []config{c}
+	}
+	names := []string{"standalone", "sentinel", "cluster"}
+	if c.Double {
+		names = names[:2]
+	}
+	each := make([]config, len(names))
+	for i, name := range names {
+		each[i] = c
+		each[i].Redis, each[i].For = name, c.For/time.Duration(len(names))
+	}
+	return each
 }
 
 // sessionLife is how long a connection of the house lives. In rounds it is the

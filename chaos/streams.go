@@ -52,13 +52,13 @@ func (d deeds) plus(o deeds) deeds {
 	return deeds{d.commands + o.commands, d.accepted + o.accepted, d.resent + o.resent, d.moves + o.moves}
 }
 
-// leastAccepted is how many commands a round must take to show anything.
+// leastAccepted is how many commands a house must take to show anything.
 const leastAccepted = 20
 
-// errWeak is of a round in which too little was done.
+// errWeak is of rounds in which too little was done.
 var errWeak = errors.New("too little was accepted, or nothing sent again, to show anything")
 
-// strong returns nil if enough was done in a round.
+// strong returns nil if enough was done to show anything.
 func (d deeds) strong() error {
 	if d.accepted < leastAccepted || d.resent == 0 {
 		return fmt.Errorf("%w: %d accepted, %d sent again", errWeak, d.accepted, d.resent)
