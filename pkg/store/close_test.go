@@ -94,6 +94,7 @@ func TestCloseThroughAFailover(t *testing.T) {
 	s := auctiontest.NewScene(t, t.Name(), c.replicas[0], clock)
 	c.id = s.Listed("seller", s.Terms())
 	s.Accept(s.Bid(c.id, "bidder", 1000))
+	settle(t, d) // a receipt needs one replica: that both are killed below must not lose the bid
 	c.state = s.State(c.id)
 	clock.Set(c.state.End().Add(time.Hour))
 	for _, r := range c.replicas { // each has seen it all, so it needs no other server's word for it

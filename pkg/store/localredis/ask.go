@@ -76,6 +76,24 @@ func inSync(ctx context.Context, addr string, n int) error {
 	return nil
 }
 
+// inFile returns nil if the server at addr would have after a kill -9 what it has
+// now: a replica writes its file anew after it took all from its primary, and
+// until that is done the file has nothing of it.
+func inFile(ctx context.Context, addr string) error {
+	fields, err := info(ctx, addr, "persistence")
+	if err != nil {
+		return err
+	}
+	for name, want := range map[string]string{
+		"loading": "0", "aof_enabled": "1", "aof_rewrite_in_progress": "0", "aof_rewrite_scheduled": "0", "aof_buffer_length": "0",
+	} {
+		if fields[name] != want {
+			return fmt.Errorf("%s of %s is %q, want %s", name, addr, fields[name], want)
+		}
+	}
+	return nil
+}
+
 // alone is the shape of one server.
 type alone struct{ server *Server }
 

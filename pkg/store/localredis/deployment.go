@@ -130,10 +130,21 @@ func (d *Deployment) Replaced(ctx context.Context, s *Server) error {
 	})
 }
 
-// Settle waits until all servers run, each primary has its replicas in sync, and
-// whoever watches them agrees: only then is the next fault a single one.
+// Settle waits until all servers run, each primary has its replicas in sync, each
+// server has in its file what it had in memory, and whoever watches them agrees:
+// only then is the next fault a single one.
 func (d *Deployment) Settle(ctx context.Context) error {
-	return await(ctx, "redis does not settle", d.shape.settled)
+	return await(ctx, "redis does not settle", func(ctx context.Context) error {
+		if err := d.shape.settled(ctx); err != nil {
+			return err
+		}
+		for _, s := range d.Servers {
+			if err := inFile(ctx, s.Addr()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // await waits until a condition holds, which is looked at often.
