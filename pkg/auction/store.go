@@ -44,7 +44,8 @@ type Store interface {
 	// is longer than head. It refuses an unknown auction with CodeUnknownAuction,
 	// a head that is not the log's with CodeBadHead, a median that is not after
 	// end and grace with CodeAuctionOpen, and an auction that is suspended with
-	// CodeSuspended. That the stamps hold is the caller's duty.
+	// CodeSuspended: Due may then leave that out for some seconds. That the stamps
+	// hold is the caller's duty.
 	Close(ctx context.Context, id ID, head Head, stamps []Blob, median Time) error
 
 	// Disclose keeps a party's sealed presentation. It refuses with

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/sigilo/sigilo/pkg/auction"
 )
 
@@ -37,21 +39,24 @@ func (s *Store) Cancel(ctx context.Context, id auction.ID) error {
 
 // Suspend implements [auction.Operator].
 func (s *Store) Suspend(ctx context.Context, id auction.ID, lost auction.Lost) error {
-	state, err := s.Auction(ctx, id)
-	if err != nil {
-		return err
+	for {
+		state, err := s.Auction(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := s.suspend(ctx, state, lost); !errors.Is(err, auction.ErrGrew) {
+			return err
+		} // else what is missed may have come
 	}
-	_, err = s.order(ctx, id, suspendScript,
-		func(now auction.Time) (auction.Event, error) { return state.SuspendEvent(lost, now) }, lostArg)
-	return err
 }
 
-// suspend is Suspend for an entry that this process knows to be lost, and for a
-// log whose state it does not know.
-func (s *Store) suspend(ctx context.Context, id auction.ID, lost auction.Lost) error {
-	unread := auction.State{ID: id}
-	_, err := s.order(ctx, id, suspendScript,
-		func(now auction.Time) (auction.Event, error) { return unread.SuspendEvent(lost, now) }, lostArg)
+// suspend is Suspend judged by one state. It returns [auction.ErrGrew] if the log
+// has another size: a log that has the entry must never say that it is lost, for
+// it would not replay again.
+func (s *Store) suspend(ctx context.Context, state *auction.State, lost auction.Lost) error {
+	_, err := s.order(ctx, state.ID, suspendScript,
+		func(now auction.Time) (auction.Event, error) { return state.SuspendEvent(lost, now) },
+		func(e auction.Event) []any { return []any{text(state.Size()), lostField(*e.Lost)} })
 	return err
 }
 
@@ -68,8 +73,8 @@ func (s *Store) Resume(ctx context.Context, id auction.ID, ends auction.Time) er
 		if errors.Is(err, auction.ErrGrew) {
 			continue // what is lost was found meanwhile, or somebody else has resumed it
 		}
-		if err == nil && event.Ends != 0 {
-			s.postpone(ctx, id, event.Ends)
+		if err == nil { // it was put off perhaps while it was suspended: see Close
+			s.moveDue(ctx, id, max(event.Ends, state.End()), redis.ZAddArgs{XX: true})
 		}
 		return err
 	}
@@ -117,8 +122,6 @@ func (s *Store) order(
 }
 
 func endsArg(e auction.Event) []any { return []any{text(e.Ends)} }
-
-func lostArg(e auction.Event) []any { return []any{lostField(*e.Lost)} }
 
 // lostField names an entry that is lost, in the state and to suspend.lua.
 func lostField(l auction.Lost) string { return text(l.Seq) + ":" + l.Leaf.String() }

@@ -116,14 +116,20 @@ func (s *Store) extended(reply []string, sealed stored) (auction.Time, error) {
 	return event.Ends, nil
 }
 
-// postpone has the list of what is due follow an end that moved. The list is a
-// hint: where this fails, the auction is looked at too early.
+// postpone has the list of what is due follow an end that moved, which it only
+// ever does to a later time.
 func (s *Store) postpone(ctx context.Context, id auction.ID, ends auction.Time) {
+	s.moveDue(ctx, id, ends, redis.ZAddArgs{XX: true, GT: true})
+}
+
+// moveDue has the list of what is due show an auction that is in it at another
+// time. The list is a hint: where this fails, the auction is looked at too early.
+func (s *Store) moveDue(ctx context.Context, id auction.ID, at auction.Time, how redis.ZAddArgs) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	due := redis.ZAddArgs{XX: true, GT: true, Members: []redis.Z{{Score: float64(ends), Member: string(id)}}}
-	if err := s.client.ZAddArgs(ctx, s.keys(auction.HouseLog).due, due).Err(); err != nil {
-		s.log.WarnContext(ctx, "an auction whose end moved is due at its old one", slog.Any("error", err))
+	how.Members = []redis.Z{{Score: float64(at), Member: string(id)}}
+	if err := s.client.ZAddArgs(ctx, s.keys(auction.HouseLog).due, how).Err(); err != nil {
+		s.log.WarnContext(ctx, "an auction is due at another time than it is listed for", slog.Any("error", err))
 	}
 }
 

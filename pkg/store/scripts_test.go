@@ -95,7 +95,7 @@ func TestScriptsWithoutState(t *testing.T) {
 			{placeScript, []any{later, "pseudonym", id, "1", "1", "1", "EUR", "h", "1", "}", "{", "c", "s", "p", "t", "x"}, "unknown"},
 			{withdrawScript, []any{later, "pseudonym", id, "1", "1", "1", "}", "c", "s", "p", "t", "x"}, "unknown"},
 			{orderScript, []any{later, "1", "1", "}", "c", "s", "p"}, "unknown"},
-			{suspendScript, []any{later, "1", "1:x", "}", "c", "s", "p"}, "unknown"},
+			{suspendScript, []any{later, "1", "1", "1:x", "}", "c", "s", "p"}, "unknown"},
 			{resumeScript, []any{later, "1", "1", "0", "}", "c", "s", "p"}, "unknown"},
 			{closeScript, []any{later, "1", "1", "}", "c", "s", "p"}, "unknown"},
 			{rebuildScript, []any{"1", "a", "b"}, "grew"},

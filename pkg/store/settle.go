@@ -3,9 +3,15 @@ package store
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
+
+// lookAgain is for how long an auction that is suspended is not due after it did
+// not close, so that many of them keep no other from closing. It stays in the list:
+// whatever fails or crosses when it is resumed, it closes this much later at most.
+const lookAgain = 10 * time.Second
 
 // Close implements [auction.Store].
 func (s *Store) Close(ctx context.Context, id auction.ID, head auction.Head, stamps []auction.Blob, median auction.Time) error {
@@ -17,6 +23,9 @@ func (s *Store) Close(ctx context.Context, id auction.ID, head auction.Head, sta
 		return err
 	}
 	done, err := state.CheckClose(head, median)
+	if auction.CodeOf(err) == auction.CodeSuspended {
+		s.postpone(ctx, id, median.Add(lookAgain))
+	}
 	if err != nil {
 		return err
 	}

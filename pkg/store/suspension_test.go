@@ -2,12 +2,15 @@ package store_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
@@ -128,5 +131,147 @@ func TestLossWithoutTime(t *testing.T) {
 		if !s.State(id).Suspended() {
 			t.Error("not suspended once there is a trusted time")
 		}
+	})
+}
+
+// A replica that was away finds a loss that the operator has decided on already:
+// it says nothing more. A loss that came later suspends again.
+func TestOneLossSuspendsOnce(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		clock := auctiontest.NewClock()
+		x, y, z := open(t, url, clock.Now), open(t, url, clock.Now), open(t, url, clock.Now)
+		s := auctiontest.NewScene(t, t.Name(), x, clock)
+		id := s.Listed("seller", s.Terms())
+		lose := rollback(t, client(t, url), id)
+		read := func(b auctiontest.Backend) *auction.State {
+			t.Helper()
+			state, err := b.Auction(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return state
+		}
+		s.Accept(s.Bid(id, "anna", 1000))
+		read(y)
+		s.Accept(s.Bid(id, "ben", 2000))
+		read(z)
+		lose()
+		if state := s.State(id); !state.Suspended() || state.Lost[0].Seq != 3 {
+			t.Fatalf("suspended %v, lost %v", state.Suspended(), state.Lost)
+		}
+		if err := x.Resume(t.Context(), id, 0); err != nil {
+			t.Fatal(err)
+		}
+		lose = rollback(t, client(t, url), id)
+		s.Accept(s.Bid(id, "carl", 1500))
+		for name, b := range map[string]auctiontest.Backend{"Y": y, "Z": z} {
+			if state := read(b); state.Suspended() || state.Size() != 4 || len(state.Lost) != 1 {
+				t.Errorf("through %s: suspended %v, %d entries, lost %v", name, state.Suspended(), state.Size(), state.Lost)
+			}
+		}
+		lose()
+		if state := read(y); !state.Suspended() || len(state.Lost) != 2 || state.Lost[1].Seq != 4 {
+			t.Errorf("the later loss: suspended %v, lost %v", state.Suspended(), state.Lost)
+		}
+	})
+}
+
+// However many auctions are suspended past their end, another one comes to its
+// close, also after the list of what is due was lost.
+func TestSuspendedAuctionsAreNotInTheWay(t *testing.T) {
+	const many = 1000 // as many as one call returns
+	url := "redis://" + miniredis.RunT(t).Addr()
+	clock := auctiontest.NewClock()
+	b := open(t, url, clock.Now)
+	s := auctiontest.NewScene(t, t.Name(), b, clock)
+	suspended := make(map[auction.ID]bool)
+	var one auction.ID
+	for i := range many {
+		one = s.Listed(fmt.Sprintf("seller %d", i/100), s.Terms())
+		if err := b.Suspend(t.Context(), one, auction.Lost{Seq: 9, Leaf: auction.Hash{1}}); err != nil {
+			t.Fatal(err)
+		}
+		suspended[one] = true
+	}
+	terms := s.Terms()
+	terms.Closes += auction.Time(time.Second)
+	healthy := s.Listed("seller", terms)
+	clock.Set(terms.Closes + auction.Time(s.Policy.Grace) + 1)
+	// look does what a replica does with what is due, and returns whether the healthy
+	// one was among it, and the one suspended one.
+	look := func() (other, same bool) {
+		t.Helper()
+		due, err := b.Due(t.Context(), clock.Time())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range due {
+			if !suspended[id] {
+				continue
+			}
+			if err := b.Close(t.Context(), id, auction.Head{}, nil, clock.Time()); auction.CodeOf(err) != auction.CodeSuspended {
+				t.Fatalf("closing a suspended one: %v", err)
+			}
+		}
+		return slices.Contains(due, healthy), slices.Contains(due, one)
+	}
+	expect := func(when string, healthy, one bool) {
+		t.Helper()
+		if gotHealthy, gotOne := look(); gotHealthy != healthy || gotOne != one {
+			t.Errorf("%s: the healthy one is due: %v, want %v; a suspended one: %v, want %v", when, gotHealthy, healthy, gotOne, one)
+		}
+	}
+	expect("at first", false, true)
+	expect("after that", true, false)
+	client(t, url).Del(t.Context(), "sigilo:{demo}:due")
+	expect("when the list was lost", false, true)
+	expect("after that", true, false)
+	clock.Advance(11 * time.Second)
+	if other, _ := look(); !other {
+		t.Error("the suspended ones that come again hide the healthy one")
+	}
+}
+
+// A suspended auction that was put off is due as soon as it is resumed, and once
+// more when it was cancelled.
+func TestDecidedIsDueAgain(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		clock := auctiontest.NewClock()
+		b := open(t, url, clock.Now)
+		s := auctiontest.NewScene(t, t.Name(), b, clock)
+		ids := []auction.ID{s.Listed("seller", s.Terms()), s.Listed("seller", s.Terms())}
+		resumed, cancelled := ids[0], ids[1]
+		clock.Set(s.State(resumed).End() + auction.Time(s.Policy.Grace) + 1)
+		due := func(want ...auction.ID) {
+			t.Helper()
+			got, err := b.Due(t.Context(), clock.Time())
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("due are %v, %v; want %v", got, err, want)
+			}
+		}
+		for _, id := range ids {
+			if err := b.Suspend(t.Context(), id, auction.Lost{Seq: 9, Leaf: auction.Hash{1}}); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Close(t.Context(), id, auction.Head{}, nil, clock.Time()); auction.CodeOf(err) != auction.CodeSuspended {
+				t.Fatal(err)
+			}
+		}
+		due()
+		if err := b.Resume(t.Context(), resumed, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Cancel(t.Context(), cancelled); err != nil {
+			t.Fatal(err)
+		}
+		due(resumed)
+		s.Ended(resumed)
+		due()
+		clock.Advance(11 * time.Second)
+		due(cancelled)
+		if err := b.Close(t.Context(), cancelled, auction.Head{}, nil, clock.Time()); err != nil {
+			t.Fatal(err)
+		}
+		due()
 	})
 }

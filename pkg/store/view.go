@@ -203,7 +203,7 @@ func (s *Store) catchUp(ctx context.Context, v *view) error {
 				}
 			}
 			if len(page) == 0 || page[0].Seq != uint64(n) || page[0].Leaf() != known[n-1] {
-				if err := s.lose(ctx, v, auction.Lost{Seq: uint64(n), Leaf: known[n-1]}); err != nil {
+				if err := s.lose(ctx, v); err != nil {
 					return err
 				}
 				continue
@@ -217,29 +217,6 @@ func (s *Store) catchUp(ctx context.Context, v *view) error {
 			return nil
 		}
 	}
-}
-
-// lose deals with an entry that was read before and is not in its log any more.
-// An auction is suspended, for its operator to look at, and what was known of it
-// is forgotten: it is read anew, as it is now. It returns the refusal where that
-// cannot be. The caller holds v.mu.
-func (s *Store) lose(ctx context.Context, v *view, lost auction.Lost) error {
-	changed := s.historyChanged(ctx, v.log, "an entry is not what it was")
-	if v.log == auction.HouseLog {
-		return changed // all auctions hang on it: nothing goes on here
-	}
-	// Whoever asked may go; what was found stays true.
-	err := s.suspend(context.WithoutCancel(ctx), auction.ID(v.log), lost)
-	if err != nil && auction.CodeOf(err) != auction.CodeAuctionEnded { // which takes nothing anyway
-		s.log.ErrorContext(ctx, "an auction with a changed history is not suspended yet",
-			slog.String("auction", string(v.log)), slog.Any("error", err))
-		return changed
-	}
-	v.state.Store(new(auction.State))
-	v.own.mu.Lock()
-	v.own.bids = nil
-	v.own.mu.Unlock()
-	return nil
 }
 
 // grow applies entries to a copy of what is known and shows the result.
@@ -279,13 +256,4 @@ func (s *Store) apply(ctx context.Context, state *auction.State, e auction.Entry
 		return err
 	}
 	return state.Apply(house.house.Load().Policies, e)
-}
-
-// historyChanged tells the operator that a log is not the one that was read
-// before, and returns the refusal.
-func (s *Store) historyChanged(ctx context.Context, log auction.LogID, what string) error {
-	s.metrics.changed.Inc()
-	s.log.ErrorContext(ctx, "the history of a log has changed",
-		slog.String("log", string(log)), slog.String("what", what))
-	return auction.Refuse(auction.CodeHistoryChanged, "the log is not the one that was shown before")
 }

@@ -80,8 +80,15 @@ func (c *closer) close(ctx context.Context, id auction.ID, now auction.Time) (ti
 		if state.Closed != nil { // the list of what is due is behind
 			return 0, c.store.Close(ctx, id, state.Head(), nil, now)
 		}
-		if state.Suspended() {
-			return 0, nil // its operator decides
+		if state.Suspended() { // its operator decides, and the store has others due first
+			err := c.store.Close(ctx, id, auction.Head{}, nil, now)
+			if errors.Is(err, auction.ErrGrew) {
+				continue // resumed meanwhile
+			}
+			if auction.CodeOf(err) == auction.CodeSuspended {
+				err = nil
+			}
+			return 0, err
 		}
 		overdue := now.Sub(after)
 		if overdue <= 0 {

@@ -104,11 +104,14 @@ func (c *conn) held(ctx context.Context, pos position, receipt auction.Receipt) 
 	if err := evidence.VerifyReceipt(receipt, key); err != nil {
 		return position{}, err
 	}
-	if err := c.srv.store.Suspend(ctx, receipt.Auction, lost); err != nil && auction.CodeOf(err) != auction.CodeAuctionEnded {
+	switch err := c.srv.store.Suspend(ctx, receipt.Auction, lost); auction.CodeOf(err) {
+	case "":
+		c.srv.log.ErrorContext(ctx, "a receipt proves that an entry is lost: its auction is suspended",
+			"auction", string(receipt.Auction))
+	case auction.CodeAuctionEnded, auction.CodeBadRequest: // or the entry is there, and we were behind
+	default:
 		return position{}, err
 	}
-	c.srv.log.ErrorContext(ctx, "a receipt proves that an entry is lost: its auction is suspended",
-		"auction", string(receipt.Auction))
 	return c.srv.position(ctx, auction.LogID(receipt.Auction))
 }
 

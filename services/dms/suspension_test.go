@@ -31,13 +31,23 @@ func TestReceiptOfALostEntry(t *testing.T) {
 	if err := s.Adopt(t.Context(), s.Doc); err != nil {
 		t.Fatal(err)
 	}
-	id := s.listed(2)
+	id := s.listed(1)
+	behind, err := s.srv.position(t.Context(), auction.LogID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Accept(s.Bid(id, "bidder 2", 5000))
 	promise := func(seq uint64, leaf auction.Hash) auction.Receipt {
 		receipts := []auction.Receipt{{Auction: id, Seq: seq, Leaf: leaf}}
 		if err := signer.SignReceipts(receipts); err != nil {
 			t.Fatal(err)
 		}
 		return receipts[0]
+	}
+	c := s.srv.newConn()
+	c.party = party("bidder 1")
+	if pos, err := c.held(t.Context(), behind, promise(3, s.State(id).Leaves()[2])); err != nil || pos.Size() != 3 {
+		t.Errorf("one that came after what was read: %d entries, %v", pos.Size(), err)
 	}
 	forged := promise(2, auction.Hash{1})
 	forged.Leaf[0]++
@@ -89,9 +99,13 @@ func TestSuspendedDoesNotClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Clock.Set(s.State(id).End() + 2*auction.Time(s.Policy.Grace))
-	c := closer{store: s.Backend, stamper: stamper{s.Clock}.of, clock: s.Clock.Now, log: s.srv.log, metrics: s.srv.metrics}
+	store := &closing{Backend: s.Backend, before: func() {}}
+	c := newCloser(store, s.Clock)
 	if overdue, err := c.close(t.Context(), id, s.Clock.Time()); err != nil || overdue != 0 {
 		t.Errorf("overdue for %v, %v", overdue, err)
+	}
+	if store.tries != 1 { // or others wait behind it
+		t.Errorf("the store was told %d times that it is due", store.tries)
 	}
 	if s.State(id).Closed != nil {
 		t.Fatal("closed")

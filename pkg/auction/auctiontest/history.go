@@ -283,7 +283,7 @@ func (h *history) suspend() {
 		h.same(replica.Resume(ctx, id, ends), want)
 		return
 	}
-	gone := lost(draw[uint64](h, "lost", 1, 2, 100))
+	gone := draw(h, "lost", lost(1), lost(2), lost(100), auction.Lost{Seq: s.Size(), Leaf: s.Leaves()[s.Size()-1]})
 	want := h.Suspend(ctx, id, gone)
 	h.same(replica.Suspend(ctx, id, gone), want)
 }

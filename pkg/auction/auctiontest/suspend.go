@@ -22,11 +22,13 @@ func testSuspend(t *testing.T, s *Scene) {
 	s.refused(s.Suspend(ctx, id, there), auction.CodeBadRequest)
 	s.refused(s.Suspend(ctx, id, auction.Lost{Leaf: auction.Hash{1}}), auction.CodeBadRequest)
 	s.refused(s.Resume(ctx, id, 0), auction.CodeBadRequest)
+	s.equal(s.State(id).Size(), uint64(2))
 
 	since := s.Clock.Time()
 	s.ok(s.Suspend(ctx, id, lost(2)))
 	s.ok(s.Suspend(ctx, id, lost(2))) // known
 	s.ok(s.Suspend(ctx, id, lost(9)))
+	s.refused(s.Suspend(ctx, id, there), auction.CodeBadRequest)
 	state := s.State(id)
 	s.equal(state.Suspended(), true)
 	s.equal(state.Lost, []auction.Lost{lost(2), lost(9)})
