@@ -68,16 +68,17 @@ outside() {
 }
 
 # smooth RESULT: whoever bid was told of no trouble, and waited for no time that
-# a person would call long.
+# a person would call long. The wait comes first: a bid that waits for longer than
+# the policy's 5 s of freshness is refused, and then that is not another matter.
 smooth() {
   local wait
   echo "$1"
   wait=$(number "$1" longest_wait)
-  (($(number "$1" troubles) == 0)) || die "somebody was told of trouble"
   if ((${wait%.*} >= 5)); then
     say "TOO SLOW: somebody waited $wait s"
     exit 75
   fi
+  (($(number "$1" troubles) == 0)) || die "somebody was told of trouble"
 }
 
 # replicas LEAST MOST lets the autoscaler have so many, and waits for them.

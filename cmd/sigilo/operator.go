@@ -43,6 +43,11 @@ func openOperator(a *app, service, readyFile, url, tokenFile string, pick func(c
 		}
 		token = strings.TrimSpace(string(data))
 	}
+	return newOperator(a, service, url, token)
+}
+
+// newOperator returns a caller of the API of the service at url.
+func newOperator(a *app, service, url, token string) (*operator, error) {
 	if err := (client.House{CA: url}).CheckURLs(); err != nil && !a.Insecure {
 		return nil, local("%w (--insecure allows it)", err)
 	}
@@ -55,10 +60,11 @@ func openOperator(a *app, service, readyFile, url, tokenFile string, pick func(c
 // maxOperatorAnswer is above what a page of people can have, in bytes.
 const maxOperatorAnswer = 2 << 20
 
-// call sends in as JSON, or nothing if it is nil, and decodes the answer into out.
+// call sends in as JSON, or nothing if it is nil, and decodes the answer into out,
+// unless that is nil.
 func (o *operator) call(ctx context.Context, method, path string, in, out any) error {
 	data, err := o.fetch(ctx, method, path, in, maxOperatorAnswer)
-	if err != nil {
+	if err != nil || out == nil {
 		return err
 	}
 	if err := wire.Unmarshal(data, out); err != nil {
@@ -91,9 +97,9 @@ func (o *operator) fetch(ctx context.Context, method, path string, in any, limit
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, limit))
 	if err != nil {
-		return nil, fmt.Errorf("read the %s's answer: %w", o.service, err)
+		return nil, &failure{exitUnavailable, fmt.Errorf("read the %s's answer: %w", o.service, err)}
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNoContent {
 		return data, nil
 	}
 	var refusal struct {

@@ -39,7 +39,7 @@ type trialReport struct {
 	Unconfirmed     int                  `json:"unconfirmed"` // without an answer at the end
 	Lost            int                  `json:"lost"`        // with a receipt, and not in the log
 	Audited         int                  `json:"audited"`     // bids that an auditor found in the log, each with its signature and stamps
-	Troubles        int                  `json:"troubles"`    // bids whose bidder was told of trouble in the house, not of a rule
+	Troubles        int                  `json:"troubles"`    // bids that were neither accepted nor too low
 	LongestWait     float64              `json:"longest_wait"`
 	Moves           int                  `json:"moves"` // connections that were replaced
 	TieKeptEarliest bool                 `json:"tie_kept_earliest"`
@@ -47,6 +47,24 @@ type trialReport struct {
 	Disclosed       allinone.Disclosed   `json:"disclosed"`
 	EvidenceValid   bool                 `json:"evidence_valid"`
 	Seconds         float64              `json:"seconds"`
+}
+
+// answer counts what a bidder was told of a bid. That somebody else bids more is
+// the game; any other answer, and none, is trouble: nobody in a trial bids what
+// the rules forbid. A bid that the house leaves alone for longer than the policy's
+// freshness ends as trouble too (stale_head), even if the house is there again.
+func (r *trialReport) answer(err error) {
+	var refusal *auction.Refusal
+	if err == nil {
+		r.Accepted++
+		return
+	}
+	if errors.As(err, &refusal) {
+		r.Refused[refusal.Code]++
+	}
+	if refusal == nil || refusal.Code != auction.CodeBidTooLow {
+		r.Troubles++
+	}
 }
 
 // holds says what the trial found wrong, nil if nothing.
@@ -78,7 +96,10 @@ const (
 	// trialAnswer is how long a bid may wait for its answer: the house may be
 	// away for a while.
 	trialAnswer = 2 * time.Minute
-	trialRetry  = 250 * time.Millisecond
+	// trialOrder is how long the operator repeats an order that the house does not
+	// answer: as long as a failover may take, and to spare.
+	trialOrder = time.Minute
+	trialRetry = 250 * time.Millisecond
 )
 
 // Run holds the trial.
@@ -99,10 +120,10 @@ func (c *trialCmd) Run(ctx context.Context, a *app) error {
 	defer os.RemoveAll(dir)
 	t := &trial{
 		dir: dir, house: house, insecure: a.Insecure, bidFor: c.For, pause: c.Pause,
-		operator: &allinone.House{Ready: client.ReadyFile{
-			CA: house.CA, DMS: house.DMS, OperatorToken: strings.TrimSpace(string(token)),
-		}},
 		report: trialReport{Refused: make(map[auction.Code]int)}, say: a.note,
+	}
+	if err := t.operate(a, strings.TrimSpace(string(token))); err != nil {
+		return err
 	}
 	err = t.run(ctx)
 	for _, p := range append(t.all(), t.auditor) {
@@ -146,7 +167,7 @@ func (t *trial) enrol(ctx context.Context, name string, role identity.Role) (*tr
 	if err != nil {
 		return nil, err
 	}
-	invite, err := t.operator.Invite(ctx, p.username, nil, string(role))
+	invite, err := t.invite(ctx, p.username, role)
 	if err == nil {
 		err = p.client.Enroll(ctx, client.Enrolment{Invite: invite})
 	}
@@ -155,20 +176,4 @@ func (t *trial) enrol(ctx context.Context, name string, role identity.Role) (*tr
 		return nil, fmt.Errorf("%s enrols: %w", name, err)
 	}
 	return p, nil
-}
-
-// patiently tries again what fails because the house is away for a moment.
-func patiently(ctx context.Context, do func() error) error {
-	for {
-		err := do()
-		var refusal *auction.Refusal
-		if err == nil || errors.As(err, &refusal) && !refusal.Code.Temporary() || ctx.Err() != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(trialRetry):
-		}
-	}
 }

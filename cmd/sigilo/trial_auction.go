@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -13,14 +12,13 @@ import (
 	"github.com/sigilo/sigilo/pkg/client"
 	"github.com/sigilo/sigilo/pkg/identity"
 	"github.com/sigilo/sigilo/pkg/wire"
-	"github.com/sigilo/sigilo/services/allinone"
 )
 
 // trial is an auction in somebody's house.
 type trial struct {
 	dir           string
 	house         client.House
-	operator      *allinone.House
+	ca, dms       *operator
 	insecure      bool
 	bidFor, pause time.Duration
 	say           func(format string, args ...any)
@@ -189,19 +187,10 @@ func (t *trial) bidOnce(ctx context.Context, p *trialPerson) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.LongestWait = max(t.report.LongestWait, time.Since(start).Seconds())
-	var refusal *auction.Refusal
-	switch {
-	case err == nil:
+	if err == nil {
 		p.placed = append(p.placed, placed)
-		t.report.Accepted++
-	case errors.As(err, &refusal):
-		t.report.Refused[refusal.Code]++
-		if refusal.Code.Temporary() {
-			t.report.Troubles++
-		}
-	default:
-		t.report.Troubles++
 	}
+	t.report.answer(err)
 }
 
 // close settles what is pending, and waits for everybody to see the end.

@@ -36,7 +36,7 @@ func (t *trial) audit(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := t.operator.ApproveAudit(ctx, t.id, thumbprint); err != nil {
+	if err := t.approve(ctx, thumbprint); err != nil {
 		return fmt.Errorf("the operator approves: %w", err)
 	}
 	bundle, err := t.auditor.client.Evidence(ctx, t.id, evidence.Audit)
