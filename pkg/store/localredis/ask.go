@@ -50,10 +50,13 @@ func parseInfo(text string) map[string]string {
 	return fields
 }
 
-// inSync returns nil if the server at addr is a primary whose replicas, of which
-// there are at least n, have all that it has.
-func inSync(ctx context.Context, addr string, n int) error {
-	fields, err := info(ctx, addr, "replication")
+// inSync returns nil if a server is a primary whose replicas, of which there are
+// at least n, have all that it has. It may be nil, if it is none of ours.
+func inSync(ctx context.Context, s *Server, n int) error {
+	if s == nil {
+		return errors.New("the primary is none of ours")
+	}
+	fields, err := info(ctx, s.Addr(), "replication")
 	if err != nil {
 		return err
 	}
@@ -97,7 +100,7 @@ func inFile(ctx context.Context, addr string) error {
 // alone is the shape of one server.
 type alone struct{ server *Server }
 
-func (a alone) primary(context.Context, string) (string, error) { return a.server.Addr(), nil }
+func (a alone) primary(context.Context, string) (string, error) { return a.server.at, nil }
 
 func (a alone) settled(ctx context.Context) error {
 	return ask(ctx, a.server.Addr(), func(ctx context.Context, c *redis.Client) error { return c.Ping(ctx).Err() })
@@ -152,5 +155,5 @@ func (w watched) settled(ctx context.Context) error {
 			return err
 		}
 	}
-	return inSync(ctx, first, len(w.d.Servers)-1)
+	return inSync(ctx, w.d.server(first), len(w.d.Servers)-1)
 }

@@ -21,35 +21,54 @@ const (
 // that were away for two seconds. A primary takes writes only while it has a
 // replica, so the slots of one that died wait until it is back. The files are in
 // dir.
-func Cluster(dir string) (*Deployment, error) {
-	d := new(Deployment)
+func Cluster(dir string) (*Deployment, error) { return ClusterBehind(nil)(dir) }
+
+// ClusterBehind returns what starts the same behind a front; nil is none.
+func ClusterBehind(front Front) func(dir string) (*Deployment, error) {
+	return func(dir string) (*Deployment, error) { return startCluster(dir, front) }
+}
+
+func startCluster(dir string, front Front) (*Deployment, error) {
+	d := &Deployment{dir: dir, front: front}
+	buses := make([]string, 2*shards) // where the others find the bus of each server
+	var addrs []string
 	for i := range 2 * shards {
-		s, err := start(dir, fmt.Sprint("redis", i+1), func(dir string, port int) ([]string, error) {
-			bus, err := FreePort()
-			return dataArgs(dir, port, "--appendfsync", "everysec", "--min-replicas-to-write", "1",
-				"--min-replicas-max-lag", "5", "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus),
-				"--cluster-node-timeout", "2000"), err
+		s, err := d.start(fmt.Sprint("redis", i+1), func(s *Server) (args []string, err error) {
+			args, buses[i], err = d.clusterArgs(s)
+			return args, err
 		})
 		if err != nil {
 			d.Stop()
 			return nil, err
 		}
 		d.Servers = append(d.Servers, s)
-	}
-	var addrs []string
-	for _, s := range d.Servers {
-		addrs = append(addrs, s.Addr())
+		addrs = append(addrs, s.at)
 	}
 	d.URL, d.shape = "redis+cluster://"+strings.Join(addrs, ","), clustered{d}
-	if err := d.join(); err != nil {
+	if err := d.join(buses); err != nil {
 		d.Stop()
 		return nil, fmt.Errorf("make cluster: %w", err)
 	}
 	return d.ready()
 }
 
-// join makes one Cluster of all servers.
-func (d *Deployment) join() error {
+// clusterArgs returns the arguments of a server, and where the others find its bus.
+func (d *Deployment) clusterArgs(s *Server) (args []string, bus string, err error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, "", err
+	}
+	if bus, err = d.found(s.Name(), fmt.Sprintf("%s:%d", host, port)); err != nil {
+		return nil, "", err
+	}
+	return dataArgs(s, "--appendfsync", "everysec", "--min-replicas-to-write", "1",
+		"--min-replicas-max-lag", "5", "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(port),
+		"--cluster-node-timeout", "2000", "--cluster-announce-ip", host,
+		"--cluster-announce-port", portOf(s.at), "--cluster-announce-bus-port", portOf(bus)), bus, nil
+}
+
+// join makes one Cluster of all servers. buses is where they find each other's.
+func (d *Deployment) join(buses []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	ids := make([]string, len(d.Servers))
@@ -74,8 +93,7 @@ func (d *Deployment) join() error {
 	err := ask(ctx, d.Servers[0].Addr(), func(ctx context.Context, c *redis.Client) error {
 		for i, s := range d.Servers[1:] {
 			// The bus is not where Redis would guess.
-			bus := s.args[slices.Index(s.args, "--cluster-port")+1]
-			if err := c.Do(ctx, "CLUSTER", "MEET", host, s.port, bus).Err(); err != nil {
+			if err := c.Do(ctx, "CLUSTER", "MEET", host, portOf(s.at), portOf(buses[i+1])).Err(); err != nil {
 				return fmt.Errorf("meet server %d: %w", i+2, err)
 			}
 		}
@@ -177,7 +195,7 @@ func (c clustered) settled(ctx context.Context) error {
 			return fmt.Errorf("%d primaries, want %d", len(primaries), shards)
 		}
 		for _, addr := range primaries {
-			if err := inSync(ctx, addr, 1); err != nil {
+			if err := inSync(ctx, c.d.server(addr), 1); err != nil {
 				return err
 			}
 		}

@@ -58,6 +58,11 @@ func TestShapes(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, ctx, current, key)
+			current.Kill() // one that was promoted, and is not missed yet
+			if err := current.Restart(); err != nil {
+				t.Fatal(err)
+			}
+			settle(t, ctx, d)
 			d.Stop()
 			d.Stop() // nothing is left to stop
 		})

@@ -24,18 +24,23 @@ const host = "127.0.0.1"
 // A Server is one redis-server, which holds data or is a Sentinel. Its methods
 // are safe for concurrent use.
 type Server struct {
-	dir  string
-	port int
-	args []string
+	dir    string
+	port   int
+	at     string // where others find it
+	source string // IP address that it connects from, "" for the one of everybody
+	args   []string
 
 	mu  sync.Mutex
 	cmd *exec.Cmd // nil while it does not run
 }
 
-// start runs a server for the first time, on a port that nobody uses. args makes
-// its arguments; its files are in the folder of the given name in dir.
-func start(dir, name string, args func(dir string, port int) ([]string, error)) (*Server, error) {
-	s := &Server{dir: filepath.Join(dir, name)}
+// start runs a server of the deployment for the first time, on a port that
+// nobody uses. args makes its arguments; its files are in the folder of its name.
+func (d *Deployment) start(name string, args func(*Server) ([]string, error)) (*Server, error) {
+	s := &Server{dir: filepath.Join(d.dir, name)}
+	if d.front != nil {
+		s.source = fmt.Sprintf("127.0.0.%d", 2+len(d.Servers)+len(d.Sentinels))
+	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -44,7 +49,10 @@ func start(dir, name string, args func(dir string, port int) ([]string, error)) 
 		if s.port, err = FreePort(); err != nil {
 			return nil, err
 		}
-		if s.args, err = args(s.dir, s.port); err != nil {
+		if s.at, err = d.found(name, s.Addr()); err != nil {
+			return nil, err
+		}
+		if s.args, err = args(s); err != nil {
 			return nil, err
 		}
 		if err = s.Restart(); err == nil {
@@ -56,10 +64,28 @@ func start(dir, name string, args func(dir string, port int) ([]string, error)) 
 	return nil, fmt.Errorf("start %s: %w", name, errEnded)
 }
 
+// found returns where others find what listens on an address.
+func (d *Deployment) found(name, address string) (at string, err error) {
+	if d.front == nil {
+		return address, nil
+	}
+	return d.front(name, address)
+}
+
 var errEnded = errors.New("redis-server has ended before it was ready")
 
 // Addr is the address on which the server listens.
 func (s *Server) Addr() string { return net.JoinHostPort(host, strconv.Itoa(s.port)) }
+
+// At is the address at which others find the server: that of its front, or Addr.
+func (s *Server) At() string { return s.at }
+
+// Name is that of the server in its deployment, which its front was given.
+func (s *Server) Name() string { return filepath.Base(s.dir) }
+
+// Source is the IP address that a server behind a front connects from, and nobody
+// else; "" for one without.
+func (s *Server) Source() string { return s.source }
 
 // Dir is the folder with the server's files.
 func (s *Server) Dir() string { return s.dir }
@@ -126,11 +152,22 @@ func (s *Server) Restart() error {
 }
 
 // dataArgs are the arguments of a server that holds data as the store demands it.
-func dataArgs(dir string, port int, more ...string) []string {
-	return append([]string{
-		"--bind", host, "--port", strconv.Itoa(port), "--dir", dir, "--save", "",
+func dataArgs(s *Server, more ...string) []string {
+	args := []string{
+		"--bind", host, "--port", strconv.Itoa(s.port), "--dir", s.dir, "--save", "",
 		"--appendonly", "yes", "--maxmemory-policy", "noeviction",
-	}, more...)
+	}
+	if s.source != "" {
+		args = append(args, "--bind-source-addr", s.source,
+			"--replica-announce-ip", host, "--replica-announce-port", portOf(s.at))
+	}
+	return append(args, more...)
+}
+
+// portOf is the port of an address, which is one of ours.
+func portOf(address string) string {
+	_, port, _ := strings.Cut(address, ":")
+	return port
 }
 
 // FreePort finds a port that nobody listens on. It is below those from which the
