@@ -2,11 +2,13 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/auction/auctiontest"
 	"github.com/sigilo/sigilo/pkg/store"
+	"github.com/sigilo/sigilo/pkg/store/localredis"
 	"github.com/sigilo/sigilo/pkg/store/storetest"
 )
 
@@ -26,6 +29,37 @@ func eachRedis(t *testing.T, test func(t *testing.T, url string)) {
 		"miniredis": "redis://" + miniredis.RunT(t).Addr(), "redis": storetest.StartRedis(t).URL(),
 	} {
 		t.Run(name, func(t *testing.T) { test(t, url) })
+	}
+}
+
+// eachShape runs a test where eachRedis does, and on a Cluster. keys are for looking
+// at what is there, and changing it.
+func eachShape(t *testing.T, test func(t *testing.T, url string, keys redis.UniversalClient)) {
+	eachRedis(t, func(t *testing.T, url string) { test(t, url, client(t, url)) })
+	t.Run("cluster", func(t *testing.T) {
+		d := storetest.Start(t, localredis.Cluster)
+		c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{d.Servers[0].Addr()}})
+		t.Cleanup(func() { c.Close() })
+		test(t, d.URL, c)
+	})
+}
+
+// eachPrimary runs f for every server that takes writes, one after the other.
+func eachPrimary(t *testing.T, c redis.UniversalClient, f func(redis.Cmdable) error) {
+	t.Helper()
+	var err error
+	if cluster, ok := c.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
+		err = cluster.ForEachMaster(t.Context(), func(_ context.Context, c *redis.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return f(c)
+		})
+	} else {
+		err = f(c)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -53,10 +87,16 @@ func history(s *auctiontest.Scene) (closed, open auction.ID, sent []auction.Comm
 }
 
 // projections are all keys but the streams and the private messages.
-func projections(t *testing.T, c *redis.Client) map[string]any {
+func projections(t *testing.T, c redis.UniversalClient) map[string]any {
 	t.Helper()
 	all := make(map[string]any)
-	for _, key := range c.Keys(t.Context(), "sigilo:*").Val() {
+	var names []string
+	eachPrimary(t, c, func(c redis.Cmdable) error {
+		some, err := c.Keys(t.Context(), "sigilo:*").Result()
+		names = append(names, some...)
+		return err
+	})
+	for _, key := range names {
 		switch kind := key[strings.LastIndex(key, ":")+1:]; kind {
 		case "log", "mail":
 		case "mine":
@@ -76,7 +116,7 @@ func projections(t *testing.T, c *redis.Client) map[string]any {
 }
 
 func TestRebuild(t *testing.T) {
-	eachRedis(t, func(t *testing.T, url string) {
+	eachShape(t, func(t *testing.T, url string, keys redis.UniversalClient) {
 		clock := auctiontest.NewClock()
 		first := open(t, url, clock.Now)
 		s := auctiontest.NewScene(t, t.Name(), first, clock)
@@ -90,7 +130,6 @@ func TestRebuild(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		keys := client(t, url)
 		before := projections(t, keys)
 		for range 2 { // once with nothing left, once with nothing missing
 			for key := range maps.Keys(before) {
@@ -233,10 +272,10 @@ func TestListingThatWasNotOpened(t *testing.T) {
 }
 
 func TestChangedHistoryIsNoticed(t *testing.T) {
-	eachRedis(t, func(t *testing.T, url string) {
-		for name, change := range map[string]func(keys *redis.Client, log string){
-			"gone": func(keys *redis.Client, log string) { keys.Del(t.Context(), log) },
-			"other": func(keys *redis.Client, log string) {
+	eachShape(t, func(t *testing.T, url string, keys redis.UniversalClient) {
+		for name, change := range map[string]func(log string){
+			"gone": func(log string) { keys.Del(t.Context(), log) },
+			"other": func(log string) {
 				entries := keys.XRange(t.Context(), log, "-", "+").Val()
 				keys.Del(t.Context(), log)
 				for i, e := range entries {
@@ -248,7 +287,7 @@ func TestChangedHistoryIsNoticed(t *testing.T) {
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
-				client(t, url).FlushAll(t.Context())
+				eachPrimary(t, keys, func(c redis.Cmdable) error { return c.FlushAll(t.Context()).Err() })
 				var logged bytes.Buffer
 				clock := auctiontest.NewClock()
 				registry := prometheus.NewRegistry()
@@ -257,7 +296,7 @@ func TestChangedHistoryIsNoticed(t *testing.T) {
 				id := s.Listed("seller", s.Terms())
 				s.Accept(s.Bid(id, "bidder", 1000))
 				s.State(id)
-				change(client(t, url), "sigilo:{"+string(id)+"}:log")
+				change("sigilo:{" + string(id) + "}:log")
 				if _, err := s.Auction(t.Context(), id); auction.CodeOf(err) != auction.CodeHistoryChanged {
 					t.Errorf("got %v", err)
 				}
