@@ -31,7 +31,7 @@ var adapters = map[string][]string{
 // prefix of its path: what a technology means to us is decided in one place.
 var owners = map[string][]string{
 	"github.com/labstack/echo/":               {"services"},
-	"github.com/coder/websocket":              {"services", "pkg/client", "bench"},
+	"github.com/coder/websocket":              {"services", "pkg/client", "bench", "chaos"},
 	"github.com/redis/go-redis/":              {"pkg/store"},
 	"github.com/alicebob/miniredis/":          {"services/allinone"},
 	"github.com/lestrrat-go/jwx/":             {"pkg/identity"},

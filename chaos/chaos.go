@@ -113,6 +113,15 @@ func roundsOf(ctx context.Context, cfg config, dir, bin string, each, say func(s
 			return err
 		}
 	}
+	found, err := r.again(ctx)
+	if err != nil {
+		return err
+	}
+	say("%d auctions audited again, after all rounds: %d findings", len(r.over)*lots, len(found))
+	for _, f := range found {
+		say("  %s", f)
+	}
+	total.found = append(total.found, found...)
 	return nil
 }
 
@@ -128,7 +137,7 @@ func open(ctx context.Context, cfg config, dir, bin string, say func(string, ...
 		h.stop()
 		return nil, fmt.Errorf("start the house: %w", err)
 	}
-	r, err := newRun(ctx, h, dir, say)
+	r, err := newRun(ctx, h, dir, cfg.Seed, say)
 	if err != nil {
 		r.end()
 		return nil, fmt.Errorf("people enrol: %w", err)
@@ -184,8 +193,7 @@ func (r *run) one(ctx context.Context, n int, seed uint64, total *tally, say fun
 	for _, f := range found {
 		say("  %s", f)
 	}
-	for _, p := range held.people {
-		p.forget()
-	}
+	r.forget(held)
+	r.over = append(r.over, record)
 	return nil
 }

@@ -106,7 +106,7 @@ func follow(t *testing.T, ctx context.Context, r *run, held *round) {
 		for _, p := range r.crowd {
 			follows.Go(func() error {
 				one, stop := context.WithCancel(ctx)
-				err := p.follow(one, auction.LogID(l.id), stop)
+				err := p.watch(one, auction.LogID(l.id), stop)
 				if ctx.Err() == nil {
 					err = nil // it was stopped at the close
 				}

@@ -47,7 +47,7 @@ func (r *run) double(ctx context.Context) (gone int, f findings, err error) {
 	defer stop()
 	var follows errgroup.Group
 	for _, p := range r.crowd {
-		follows.Go(func() error { return p.follow(following, auction.LogID(l.id), nil) })
+		follows.Go(func() error { return p.watch(following, auction.LogID(l.id), nil) })
 	}
 	if err := r.calmBids(ctx, l.id, keptBids); err != nil {
 		return 0, nil, err

@@ -17,11 +17,11 @@ import (
 // A fault is one way to break a part.
 type fault string
 
-// Faults. All but the first two hit links.
+// Faults. All but the first two hit ways.
 const (
 	faultKill    fault = "kill"    // kill -9, and started again
 	faultStop    fault = "stop"    // SIGSTOP, and SIGCONT
-	faultCut     fault = "cut"     // connections end, and are refused
+	faultCut     fault = "cut"     // connections end, and new ones too
 	faultSilence fault = "silence" // connections stay, and deliver nothing
 	faultDelay   fault = "delay"   // connections deliver late
 )
@@ -93,30 +93,45 @@ func (s *storm) loop(
 ) error {
 	for pause(ctx, between(random, 0, longestPause)) {
 		p := pick(whole, random)
-		faults := []fault{faultKill, faultStop}
-		if len(p.links) > 0 {
-			faults = append(faults, faultCut, faultSilence, faultDelay)
-		}
-		f := faults[random.IntN(len(faults))]
+		f, w := p.fault(random)
 		hold := between(random, shortestFault, longestFault)
-		s.note(f, p)
-		s.say("%s %s for %v", f, p.name, hold.Round(time.Millisecond))
-		if err := p.suffer(ctx, whole, f, hold, random); err != nil {
-			return fmt.Errorf("%s %s: %w", f, p.name, err)
+		what := s.note(f, p, w)
+		s.say("%s for %v", what, hold.Round(time.Millisecond))
+		delay := between(random, longestDelay/10, longestDelay)
+		if err := p.suffer(ctx, whole, f, w, hold, delay); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		again := settle
 		if again == nil {
 			again = func(ctx context.Context) error { return await(ctx, p.name, p.ready) }
 		}
 		if err := again(whole); err != nil {
-			return fmt.Errorf("after %s %s: %w", f, p.name, err)
+			return fmt.Errorf("after %s: %w", what, err)
 		}
 	}
 	return nil
 }
 
-// suffer breaks the part, for hold or until ctx ends, and mends it.
-func (p *part) suffer(ctx, whole context.Context, f fault, hold time.Duration, random *rand.Rand) error {
+// fault chooses what the part suffers, and on which of its ways where it is one of
+// those. A primary is not made late to its Sentinels: they would replace it while
+// it lives, which is more than one fault.
+func (p *part) fault(random *rand.Rand) (fault, way) {
+	faults := []fault{faultKill, faultStop, faultCut, faultSilence, faultDelay}
+	f := faults[random.IntN(len(faults))]
+	if f == faultKill || f == faultStop {
+		return f, way{}
+	}
+	for {
+		w := p.ways[random.IntN(len(p.ways))]
+		if f != faultDelay || !w.missed {
+			return f, w
+		}
+	}
+}
+
+// suffer breaks the part, for hold or until ctx ends, and mends it. w is what a
+// fault of ways hits, and delay how late it makes them.
+func (p *part) suffer(ctx, whole context.Context, f fault, w way, hold, delay time.Duration) error {
 	switch f {
 	case faultKill:
 		p.process.Kill()
@@ -134,31 +149,54 @@ func (p *part) suffer(ctx, whole context.Context, f fault, hold time.Duration, r
 		}
 		return errors.Join(err, p.process.Resume())
 	}
-	l := p.links[random.IntN(len(p.links))]
-	switch f {
-	case faultCut:
-		l.cut()
-		pause(ctx, hold)
-		return l.mend(whole)
-	case faultSilence, faultDelay:
-		toxic := toxicSilence
-		if f == faultDelay {
-			toxic = toxicDelay
-		}
-		if err := l.poison(toxic, between(random, longestDelay/10, longestDelay)); err != nil {
-			return err
-		}
-		pause(ctx, hold)
-		l.cure(whole)
-		return nil
+	if err := w.breakAs(f, delay); err != nil {
+		return err
 	}
-	return errors.New("no such fault")
+	pause(ctx, hold)
+	var err error
+	if w.missed {
+		err = p.replaced(whole)
+	}
+	w.mend(whole)
+	return err
 }
 
-func (s *storm) note(f fault, p *part) {
+// breakAs breaks all links of the way.
+func (w way) breakAs(f fault, delay time.Duration) error {
+	for _, l := range w.links {
+		var err error
+		switch f {
+		case faultCut:
+			l.cut()
+		case faultSilence:
+			err = l.poison(toxicSilence, 0)
+		case faultDelay:
+			err = l.poison(toxicDelay, delay)
+		default:
+			err = errors.New("no such fault of ways")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mend undoes whatever broke it.
+func (w way) mend(ctx context.Context) {
+	for _, l := range w.links {
+		l.cure(ctx)
+		l.mend()
+	}
+}
+
+// note counts a fault, and returns its name.
+func (s *storm) note(f fault, p *part, w way) string {
+	what := string(f) + " " + strings.TrimRight(p.name, "0123456789") + w.name
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.count[string(f)+" "+strings.TrimRight(p.name, "0123456789")]++
+	s.count[what]++
+	return what
 }
 
 // counts returns how many faults there were, and how many of each.

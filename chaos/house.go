@@ -26,11 +26,20 @@ const (
 	lateness = 3 * time.Second
 )
 
-// A part is one process of a house, and the links to it.
+// A way is what breaks at once between a part and others.
+type way struct {
+	name  string // " from dms", say; "" where a part has one way
+	links []*link
+	// missed says that Sentinels miss a part without this way, and replace it. They
+	// may have begun to, however short that was: it is not mended before they have.
+	missed bool
+}
+
+// A part is one process of a house, and the ways to it.
 type part struct {
 	name    string
 	process process
-	links   []*link
+	ways    []way                       // at least one
 	ready   func(context.Context) error // nil where it is the database that must be ready
 	metrics string                      // URL; "" where there are none
 
@@ -44,7 +53,8 @@ type part struct {
 type house struct {
 	dir      string
 	keys     string
-	at       client.House // as clients see it, through the links
+	network  *network
+	at       client.House // as clients see it, through its doors
 	database *database
 	services []*part // CA, time authority, replicas
 }
@@ -68,7 +78,7 @@ func build(ctx context.Context, dir string, more ...string) error {
 // startHouse starts all of a house in dir, where the programs are in bin, and
 // returns once it is ready. The caller stops it, also after an error.
 func startHouse(ctx context.Context, dir, bin string, cfg config) (*house, error) {
-	h := &house{dir: dir, keys: filepath.Join(dir, "keys")}
+	h := &house{dir: dir, keys: filepath.Join(dir, "keys"), network: newNetwork()}
 	err := ca.Bootstrap(h.keys, ca.BootstrapConfig{House: houseID, Authorities: []string{authority}, Now: time.Now()})
 	if err != nil {
 		return h, err
@@ -80,18 +90,17 @@ func startHouse(ctx context.Context, dir, bin string, cfg config) (*house, error
 	if err != nil {
 		return h, err
 	}
-	n := newNetwork()
-	if h.database, err = startDatabase(n, cfg.Redis, dir, cfg.Replicas); err != nil {
+	if h.database, err = startDatabase(h.network, cfg.Redis, dir, cfg.Replicas); err != nil {
 		return h, err
 	}
 	h.at = client.House{House: houseID, Root: string(root)}
 	key, certificate := ca.TSAFiles(authority, false)
-	url, err := h.run(n, authority, filepath.Join(bin, "tsa"), "--certificate", h.file(certificate), "--key", h.file(key))
+	url, err := h.run(authority, filepath.Join(bin, "tsa"), "--certificate", h.file(certificate), "--key", h.file(key))
 	if err != nil {
 		return h, err
 	}
 	h.at.TSA = []string{url}
-	h.at.CA, err = h.run(n, "ca", filepath.Join(bin, "ca"), "--house", houseID, "--mode", ca.ModeOpen, "--rate", "0",
+	h.at.CA, err = h.run("ca", filepath.Join(bin, "ca"), "--house", houseID, "--mode", ca.ModeOpen, "--rate", "0",
 		"--root", h.file(ca.FileRoot), "--certificate", h.file(ca.FileCertificate), "--key", h.file(ca.FileKey),
 		"--token-key", h.file(ca.FileTokenKey), "--credential-key", h.file(ca.FileCredentialKey),
 		"--operator-token", h.file(ca.FileOperatorToken), "--registry", filepath.Join(dir, "registry.db"))
@@ -99,8 +108,8 @@ func startHouse(ctx context.Context, dir, bin string, cfg config) (*house, error
 		return h, err
 	}
 	for i := range cfg.Replicas {
-		url, err := h.run(n, fmt.Sprintf("dms%d", i+1), filepath.Join(bin, "dms"), "--house", houseID,
-			"--redis-url", h.database.url(i), "--ca", h.at.CA, "--tsa", authority+"="+h.at.TSA[0],
+		url, err := h.run(fmt.Sprintf("dms%d", i+1), filepath.Join(bin, "dms"), "--house", houseID,
+			"--redis-url", h.database.urls[i], "--ca", h.at.CA, "--tsa", authority+"="+h.at.TSA[0],
 			"--root", h.file(ca.FileRoot), "--certificate", h.file(ca.FileDMS), "--key", h.file(ca.FileDMSKey),
 			"--log-key", h.file(ca.FileLogKey), "--policy", h.file(ca.FilePolicy), "--operator-token", h.file(ca.FileOperatorToken),
 			"--session-life", cfg.sessionLife().String(), "--max-per-address", "0")
@@ -131,8 +140,8 @@ func (h *house) shortenPolicy() error {
 	return os.WriteFile(h.file(ca.FilePolicy), doc, 0o600)
 }
 
-// run starts a service, and returns its URL through a link.
-func (h *house) run(n network, name string, argv ...string) (string, error) {
+// run starts a service, and returns its URL, which is that of its door.
+func (h *house) run(name string, argv ...string) (string, error) {
 	public, err := localredis.FreePort()
 	if err != nil {
 		return "", err
@@ -142,7 +151,7 @@ func (h *house) run(n network, name string, argv ...string) (string, error) {
 		return "", err
 	}
 	listen := fmt.Sprintf("127.0.0.1:%d", public)
-	l, err := n.to(name, listen)
+	d, err := h.network.door(name, listen)
 	if err != nil {
 		return "", err
 	}
@@ -152,7 +161,7 @@ func (h *house) run(n network, name string, argv ...string) (string, error) {
 	}
 	ready := fmt.Sprintf("http://127.0.0.1:%d/readyz", internal)
 	h.services = append(h.services, &part{
-		name: name, process: p, links: []*link{l}, replica: strings.HasPrefix(name, "dms"),
+		name: name, process: p, ways: []way{{links: []*link{d.from(everybody)}}}, replica: strings.HasPrefix(name, "dms"),
 		metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", internal),
 		ready: func(ctx context.Context) error {
 			if err := p.Restart(); err != nil {
@@ -162,7 +171,7 @@ func (h *house) run(n network, name string, argv ...string) (string, error) {
 			return err
 		},
 	})
-	return "http://" + l.at, p.Restart()
+	return "http://" + d.at, p.Restart()
 }
 
 const (
@@ -230,11 +239,9 @@ func (h *house) healthy(ctx context.Context) error {
 func (h *house) stop() {
 	for _, p := range h.services {
 		p.process.Kill()
-		for _, l := range p.links {
-			l.cut()
-		}
 	}
 	if h.database != nil {
-		h.database.stop()
+		h.database.Stop()
 	}
+	h.network.stop()
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"time"
@@ -57,16 +56,6 @@ func (p *person) insist(ctx context.Context, do func() error) error {
 		if !pause(ctx, againAfter) {
 			return errors.Join(ctx.Err(), err)
 		}
-	}
-}
-
-// judge notes an error that no fault explains: the house shows or signs
-// something that cannot be.
-func (p *person) judge(err error) {
-	switch code := auction.CodeOf(err); code {
-	case auction.CodeHistoryChanged, auction.CodeBadHead, auction.CodeBadSignature, auction.CodePseudonymUsed,
-		auction.CodeWrongTerms, auction.CodeUnknownPolicy, auction.CodeBadRequest:
-		p.odd(fmt.Sprintf("%s: %v", code, err))
 	}
 }
 
@@ -155,9 +144,10 @@ func (p *person) resume(ctx context.Context) error {
 	})
 }
 
-// follow notes every event of a log until ctx ends. closed, if given, is called at
+// watch notes every event of a log until ctx ends. closed, if given, is called at
 // the close record.
-func (p *person) follow(ctx context.Context, log auction.LogID, closed func()) error {
+func (p *person) watch(ctx context.Context, log auction.LogID, closed func()) error {
+	p.follow(log)
 	var f *client.Follow
 	err := p.insist(ctx, func() error {
 		var err error
@@ -173,12 +163,7 @@ func (p *person) follow(ctx context.Context, log auction.LogID, closed func()) e
 			p.judge(err)
 			return err
 		}
-		p.mu.Lock()
-		p.events[log] = append(p.events[log], e)
-		if _, again := p.ended[e.Auction]; e.Kind == auction.AuctionClosed && !again {
-			p.ended[e.Auction] = p.now()
-		}
-		p.mu.Unlock()
+		p.saw(log, e, p.now())
 		if e.Kind == auction.AuctionClosed && closed != nil {
 			closed()
 		}

@@ -37,9 +37,7 @@ func TestPlantedBugIsFound(t *testing.T) {
 		if found.count(differs) > 0 || found.count(disorder) > 0 {
 			return
 		}
-		for _, p := range held.people {
-			p.forget()
-		}
+		r.forget(held)
 	}
 	t.Errorf("not found in %d rounds", most)
 }

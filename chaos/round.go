@@ -18,6 +18,8 @@ const (
 	bidders = 4
 	lots    = 3 // a round
 
+	spectators = 3
+
 	lotLife = 12 * time.Second // little more than the least that an auction may be open
 	// roundTimeout bounds a round: a house that does not come back, or lets
 	// somebody wait for ever, fails the run.
@@ -53,15 +55,17 @@ type run struct {
 	dir   string
 	start time.Time
 	crowd []*person
+	over  []*record // rounds that were audited
 	say   func(format string, args ...any)
 
-	following context.Context // of the house log
-	stop      context.CancelFunc
-	follows   sync.WaitGroup
+	spectators []*spectator
+	following  context.Context // of the house log, and all of the spectators
+	stop       context.CancelFunc
+	follows    sync.WaitGroup
 }
 
 // newRun enrols a crowd.
-func newRun(ctx context.Context, h *house, dir string, say func(string, ...any)) (*run, error) {
+func newRun(ctx context.Context, h *house, dir string, seed uint64, say func(string, ...any)) (*run, error) {
 	r := &run{house: h, dir: dir, start: time.Now(), say: say}
 	r.following, r.stop = context.WithCancel(context.Background())
 	for i := range sellers + bidders {
@@ -74,9 +78,36 @@ func newRun(ctx context.Context, h *house, dir string, say func(string, ...any))
 			return r, err
 		}
 		r.crowd = append(r.crowd, p)
-		r.follows.Go(func() { _ = p.follow(r.following, auction.HouseLog, nil) }) // a failure is noted there
+		r.follows.Go(func() { _ = p.watch(r.following, auction.HouseLog, nil) }) // a failure is noted there
+	}
+	for i := range spectators {
+		s := newSpectator(fmt.Sprintf("spectator%d", i+1), h.at.DMS, r.start)
+		r.spectators = append(r.spectators, s)
+		r.follows.Go(func() { s.wander(r.following, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
 	return r, nil
+}
+
+// testimonies are those of all who saw a round.
+func (r *run) testimonies(of *round) []*testimony {
+	var out []*testimony
+	for _, p := range of.people {
+		out = append(out, p.testimony)
+	}
+	for _, s := range r.spectators {
+		out = append(out, s.testimony)
+	}
+	return out
+}
+
+// forget lets everybody forget a round.
+func (r *run) forget(of *round) {
+	for _, p := range of.people {
+		p.forget()
+	}
+	for _, s := range r.spectators {
+		s.forget()
+	}
 }
 
 // end lets everybody go home, and ends the house.
@@ -142,10 +173,16 @@ func (r *run) trade(ctx context.Context, out *round, random *rand.Rand) error {
 			l.closed.Add(1)
 			seen := sync.OnceFunc(l.closed.Done)
 			follows.Go(func() error {
-				err := p.follow(following, auction.LogID(l.id), seen)
+				err := p.watch(following, auction.LogID(l.id), seen)
 				seen()
 				return err
 			})
+		}
+		for _, s := range r.spectators {
+			l.closed.Add(1)
+			seen := sync.OnceFunc(l.closed.Done)
+			context.AfterFunc(following, seen)
+			s.watch(auction.LogID(l.id), seen)
 		}
 	}
 	bidding, end := context.WithTimeout(ctx, lotLife+lateness)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -104,6 +105,50 @@ func (t *testimony) looked(shown client.Shown, call, back time.Duration) {
 	})
 }
 
+// saw notes an event of a log that is followed.
+func (t *testimony) saw(log auction.LogID, e auction.Event, at time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.events[log] = append(t.events[log], e)
+	if _, again := t.ended[e.Auction]; e.Kind == auction.AuctionClosed && !again {
+		t.ended[e.Auction] = at
+	}
+}
+
+// follow notes that all events of a log are to be seen from now on.
+func (t *testimony) follow(log auction.LogID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.events[log] = nil
+}
+
+func (t *testimony) follows(log auction.LogID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, follows := t.events[log]
+	return follows
+}
+
+// behind returns an error while less than the first n events of a log were seen.
+func (t *testimony) behind(log auction.LogID, n int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if seen := len(t.events[log]); seen < n {
+		return fmt.Errorf("%d of %d events were seen", seen, n)
+	}
+	return nil
+}
+
+// judge notes an error that no fault explains: the house shows or signs
+// something that cannot be.
+func (t *testimony) judge(err error) {
+	switch code := auction.CodeOf(err); code {
+	case auction.CodeHistoryChanged, auction.CodeBadHead, auction.CodeBadSignature, auction.CodePseudonymUsed,
+		auction.CodeWrongTerms, auction.CodeUnknownPolicy, auction.CodeBadRequest:
+		t.odd(fmt.Sprintf("%s: %v", code, err))
+	}
+}
+
 func (t *testimony) odd(what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -141,8 +186,10 @@ func (t *testimony) stated() *statement {
 func (t *testimony) forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	house := t.events[auction.HouseLog]
+	house, followed := t.events[auction.HouseLog]
 	t.statement = newStatement(t.name)
-	t.events[auction.HouseLog] = house
+	if followed {
+		t.events[auction.HouseLog] = house
+	}
 	clear(t.calls)
 }
