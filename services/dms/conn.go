@@ -82,7 +82,7 @@ func (c *conn) serve(ws *websocket.Conn, plain *plainConn) {
 	}
 	metrics.handshake(nil)
 	if c.record != nil {
-		defer c.srv.conduct.leave(c.record)
+		defer c.srv.conduct.leave(c.record, c)
 	}
 	mode := ws.Subprotocol()
 	metrics.sessions.WithLabelValues(mode).Inc()
@@ -152,10 +152,20 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 	if err := c.srv.door.settle(c, false); err != nil {
 		return err
 	}
-	if c.record, err = c.srv.conduct.enter(party.Certificate.Participant); err != nil {
+	return c.begin()
+}
+
+// begin begins a session of a participant who is authenticated, and ends the
+// oldest one of too many.
+func (c *conn) begin() error {
+	record, ousted, err := c.srv.conduct.enter(c.party.Certificate.Participant, c)
+	if err != nil {
 		return err
 	}
-	c.limiter = c.record.requests
+	c.record, c.limiter = record, record.requests
+	if ousted != nil {
+		ousted.end(errOldest)
+	}
 	return nil
 }
 
