@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
@@ -45,6 +46,7 @@ type conn struct {
 	ctx     context.Context // of all that is done for it; the door may end a handshake
 	cancel  context.CancelFunc
 	life    life
+	turns   atomic.Uint64  // of the reader: odd while it is at work on a message
 	tasks   sync.WaitGroup // what runs beside the reader
 
 	follows    map[auction.LogID]func() // owned by the reader: ends each follow
@@ -220,11 +222,13 @@ func (c *conn) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		c.turns.Add(1)
 		if c.session == nil {
 			err = c.handleAside(ctx, message)
 		} else {
 			err = c.handle(ctx, message)
 		}
+		c.turns.Add(1)
 		if err != nil {
 			return err
 		}
