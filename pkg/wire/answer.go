@@ -2,6 +2,8 @@ package wire
 
 import (
 	"encoding/hex"
+	"slices"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -144,4 +146,30 @@ func EventMessage(log auction.LogID, e auction.Entry) []byte {
 	dst = append(dst, `,"commitment":"`...)
 	dst = hex.AppendEncode(dst, e.Commitment[:])
 	return append(dst, "\"}\n"...)
+}
+
+// appendReceipt is appendMessage for what answers every bid, without the encoder.
+func appendReceipt(dst []byte, m *ReceiptAnswer) []byte {
+	r := &m.Receipt
+	dst = slices.Grow(dst, 640+len(m.Event)+len(m.Event)/4+67*len(r.Path)) // a hash has 64 digits
+	dst = strconv.AppendUint(append(dst, `{"type":"receipt","id":`...), uint64(m.ID), 10)
+	dst, _ = jsontext.AppendQuote(append(dst, `,"event":`...), m.Event) // an error says what AllowInvalidUTF8 mends
+	dst = hex.AppendEncode(append(dst, `,"commitment":"`...), m.Commitment[:])
+	dst = base64url.AppendEncode(append(dst, `","salt":"`...), m.Salt)
+	dst = strconv.AppendInt(append(dst, `","arrival":`...), int64(m.Arrival), 10)
+	dst = strconv.AppendUint(append(dst, `,"crl":`...), m.CRL, 10)
+	dst, _ = jsontext.AppendQuote(append(dst, `,"receipt":{"auction":`...), string(r.Auction))
+	dst = strconv.AppendUint(append(dst, `,"seq":`...), r.Seq, 10)
+	dst = hex.AppendEncode(append(dst, `,"leaf":"`...), r.Leaf[:])
+	dst = strconv.AppendUint(append(dst, `","index":`...), r.Index, 10)
+	dst = strconv.AppendUint(append(dst, `,"batch":`...), r.Batch, 10)
+	dst = append(dst, `,"path":[`...)
+	for i := range r.Path {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(hex.AppendEncode(append(dst, '"'), r.Path[i][:]), '"')
+	}
+	dst = base64url.AppendEncode(append(dst, `],"signature":"`...), r.Signature)
+	return append(dst, `"}}`...)
 }

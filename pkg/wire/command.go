@@ -103,6 +103,9 @@ func (p *payload) members() members {
 
 // parsePayload reads the JSON of a command and checks the form of its kind.
 func parsePayload(data []byte) (Command, error) {
+	if c, ok := plainBid(data); ok {
+		return c, nil
+	}
 	var p payload
 	if err := Unmarshal(data, &p); err != nil {
 		if otherVersion(data) {

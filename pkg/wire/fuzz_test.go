@@ -52,6 +52,7 @@ func FuzzParsePayload(f *testing.F) {
 	f.Add(listPayload(string(terms())))
 	f.Fuzz(func(t *testing.T, payload string) {
 		s, err := wire.ParseCommand([]byte(jwsOf(goodHeader(), payload)))
+		checkDecoded(t, payload, s, err)
 		if err != nil {
 			checkRefusal(t, err)
 			return

@@ -144,6 +144,9 @@ func read(rest []byte, m message) error {
 var drafts = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func appendMessage(dst []byte, m message) []byte {
+	if r, ok := m.(*ReceiptAnswer); ok {
+		return appendReceipt(dst, r)
+	}
 	object := drafts.Get().(*bytes.Buffer)
 	defer drafts.Put(object)
 	object.Reset()
