@@ -57,10 +57,9 @@ type Command struct {
 // package accept has checked all of it: such an entry would spoil its log for
 // ever.
 func (c Command) Check() error {
-	bad := Refuse(CodeBadRequest, "not a stamped command that the rules can judge")
 	if !c.Kind.Stamped() || !isUUIDv4(string(c.Auction)) || !isUUIDv4(string(c.Pseudonym)) ||
 		!validTime(c.TS) || len(c.Tokens) > MaxAuthorities {
-		return bad
+		return errUnjudgeable()
 	}
 	size := len(c.JWS)
 	for _, t := range c.Tokens {
@@ -78,9 +77,13 @@ func (c Command) Check() error {
 		ok = err == nil && ID(c.Pseudonym) == c.Auction && reflect.DeepEqual(terms, c.Listing) && terms.Opens(c.Reserve)
 	}
 	if !ok {
-		return bad
+		return errUnjudgeable()
 	}
 	return nil
+}
+
+func errUnjudgeable() error {
+	return Refuse(CodeBadRequest, "not a stamped command that the rules can judge")
 }
 
 // Accepted is a command whose certificate, signature and stamps hold. Only

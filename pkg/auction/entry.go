@@ -106,9 +106,8 @@ func (p Private) Encode() []byte {
 // ParsePrivate reads the encoding strictly: lengths must fit and nothing may
 // follow. The result shares memory with data.
 func ParsePrivate(data []byte) (Private, error) {
-	bad := Refuse(CodeBadRequest, "a private part that does not parse")
 	if len(data) > MaxPrivate {
-		return Private{}, bad
+		return Private{}, errPrivate()
 	}
 	var p Private
 	ok := true
@@ -132,7 +131,7 @@ func ParsePrivate(data []byte) (Private, error) {
 	p.JWS = field()
 	count := int(take(1)[0])
 	if count > MaxAuthorities {
-		return Private{}, bad
+		return Private{}, errPrivate()
 	}
 	for range count {
 		p.Tokens = append(p.Tokens, field())
@@ -148,9 +147,11 @@ func ParsePrivate(data []byte) (Private, error) {
 		ok = ok && p.Reserve.valid()
 	}
 	if !ok || len(data) != 0 || !validTime(p.Arrival) || !validTime(p.TS) {
-		return Private{}, bad
+		return Private{}, errPrivate()
 	}
 	return p, nil
 }
+
+func errPrivate() error { return Refuse(CodeBadRequest, "a private part that does not parse") }
 
 func validTime(t Time) bool { return t > 0 && t < 1<<53 }

@@ -262,6 +262,9 @@ func (t *topology) durably(ctx context.Context, key string, f func(redis.Pipelin
 // lacking reports whether err says that a server has not run a command, for
 // another has its key or the role for it.
 func lacking(err error) bool {
+	if err == nil {
+		return false // after every script that ran: asking each time takes five allocations
+	}
 	for _, code := range []string{"MOVED", "ASK", "READONLY", "CLUSTERDOWN", "TRYAGAIN"} {
 		if redis.HasErrorPrefix(err, code) {
 			return true
