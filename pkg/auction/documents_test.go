@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 )
@@ -86,6 +87,13 @@ func validPolicy() auction.Policy {
 	return p
 }
 
+// outages changes what a policy says of them.
+func outages(after, extension time.Duration) func(*auction.Policy) {
+	return func(p *auction.Policy) {
+		p.OutageAfter, p.OutageExtension = after.Microseconds(), extension.Microseconds()
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*auction.Policy)
@@ -116,6 +124,15 @@ func TestPolicy(t *testing.T) {
 		"less to disclose":       {func(p *auction.Policy) { p.DisclosureWithin = 59_999_999 }, auction.CodeUnknownPolicy},
 		"90 days to disclose":    {func(p *auction.Policy) { p.DisclosureWithin = 90 * 86_400_000_000 }, ""},
 		"more to disclose":       {func(p *auction.Policy) { p.DisclosureWithin = 90*86_400_000_000 + 1 }, auction.CodeUnknownPolicy},
+		"no outage counts":       {outages(0, 0), ""},
+		"short outages":          {outages(20*time.Second, time.Minute), ""},
+		"shorter outages":        {outages(20*time.Second-1000, time.Minute), auction.CodeUnknownPolicy},
+		"long outages":           {outages(time.Hour, 24*time.Hour), ""},
+		"longer outages":         {outages(time.Hour+1000, 24*time.Hour), auction.CodeUnknownPolicy},
+		"less time after them":   {outages(time.Hour, time.Minute-1000), auction.CodeUnknownPolicy},
+		"more time after them":   {outages(time.Hour, 24*time.Hour+1000), auction.CodeUnknownPolicy},
+		"no time after them":     {outages(time.Minute, 0), auction.CodeUnknownPolicy},
+		"time after nothing":     {outages(0, time.Minute), auction.CodeUnknownPolicy},
 	} {
 		p := validPolicy()
 		test.change(&p)

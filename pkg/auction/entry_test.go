@@ -33,6 +33,10 @@ func validEvents() map[string]auction.Event {
 			Seq: 4, Kind: auction.AuctionClosed, Auction: someID, Time: at, Outcome: auction.Unsold,
 			Head: &head, Stamps: []auction.Blob{{1, 2}, {3}},
 		},
+		"outage": {
+			Seq: 4, Kind: auction.AuctionExtended, Auction: someID, Time: at, Ends: 1<<53 - 1, Cause: auction.CauseOutage,
+			Outage: &auction.Outage{From: 1, To: 2}, Signature: make([]byte, 64),
+		},
 		"policy":    {Seq: 1, Kind: auction.PolicyAdopted, Time: at, Policy: "{}"},
 		"approved":  {Seq: 5, Kind: auction.AuditApproved, Auction: someID, Time: at, Auditor: &auditor},
 		"disclosed": {Seq: 6, Kind: auction.AuditDisclosed, Auction: someID, Time: at, Auditor: &auditor},

@@ -27,6 +27,7 @@ const (
 const (
 	CauseOperator = "operator" // of the house, signed
 	CauseBid      = "bid"      // soft close: the bid before this entry, whose commitment it repeats
+	CauseOutage   = "outage"   // of the house, which signs it and names the outage
 )
 
 // Outcomes of a closed auction.
@@ -64,6 +65,7 @@ type Event struct {
 	Cause     string    `json:"cause,omitempty"`     // auction_extended
 	Reserve   *Opening  `json:"reserve,omitempty"`   // auction_closed when sold or unsold: opens the reserve of the terms
 	Lost      *Lost     `json:"lost,omitempty"`      // auction_suspended: what the log lacks; auction_resumed: the latest of that
+	Outage    *Outage   `json:"outage,omitempty"`    // auction_extended by an outage
 	Signature Blob      `json:"signature,omitempty"` // of what no participant commands and no rule demands, by the log key: see [Event.Notice]
 }
 
@@ -120,11 +122,16 @@ func (e Event) form() (ok bool, want Event) {
 	case AuctionExtended:
 		want.Ends, want.Cause = e.Ends, e.Cause
 		ok = ok && validTime(e.Ends)
-		if e.Cause == CauseOperator {
+		switch e.Cause {
+		case CauseBid:
+		case CauseOperator:
 			want.Signature = e.Signature
 			ok = ok && len(e.Signature) == signatureSize
-		} else {
-			ok = ok && e.Cause == CauseBid
+		case CauseOutage:
+			want.Outage, want.Signature = e.Outage, e.Signature
+			ok = ok && e.Outage != nil && e.Outage.valid() && len(e.Signature) == signatureSize
+		default:
+			ok = false
 		}
 	case AuctionClosed:
 		want.Outcome = e.Outcome

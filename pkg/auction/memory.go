@@ -10,8 +10,9 @@ import (
 )
 
 // Memory keeps the logs in this process: [Store], [Reader], [Feed], [Mailbox],
-// [Proofs], [Operator] and [Archive] by the rules of this package and nothing else. It is the model that
-// every other implementation is compared with; it forgets all when it goes.
+// [Proofs], [Operator], [Pulse] and [Archive] by the rules of this package and
+// nothing else. It is the model that every other implementation is compared with;
+// it forgets all when it goes.
 type Memory struct {
 	Watchers
 	clock  Clock
@@ -32,6 +33,10 @@ type Memory struct {
 	received map[memoryReceipt]bool
 	proofs   map[string][][]byte // by authority
 	removed  map[ID][]byte       // what tombstones keep
+
+	beat    Time // the latest heartbeat, 0 before the first
+	outages []Outage
+	repaid  Time // end of the latest outage after which all auctions were looked at
 }
 
 // memoryAnswer is what a pseudonym got: a sequence number or a refusal.
@@ -66,6 +71,7 @@ var (
 	_ Mailbox = (*Memory)(nil)
 
 	_ Operator = (*Memory)(nil)
+	_ Pulse    = (*Memory)(nil)
 	_ Archive  = (*Memory)(nil)
 )
 
@@ -164,8 +170,10 @@ func (m *Memory) place(c Command, now Time) (Entry, error) {
 	log := LogID(c.Auction)
 	if c.Kind == KindList {
 		log = HouseLog
-	} else if m.states[c.Auction] == nil {
+	} else if s := m.states[c.Auction]; s == nil {
 		return Entry{}, m.missing(c.Auction)
+	} else if err := m.repay(s, now.Add(-MaxPulse), now); err != nil {
+		return Entry{}, err
 	}
 	if a, ok := m.answers[log][c.Pseudonym]; ok {
 		if a.participant != c.Participant || a.digest != c.Digest {
@@ -302,6 +310,12 @@ func (m *Memory) Close(_ context.Context, id ID, head Head, stamps []Blob, media
 	now, err := m.clock()
 	if err != nil {
 		return err
+	}
+	if err := m.repay(s, s.End(), now); err != nil {
+		return err
+	}
+	if s.Size() > head.Size {
+		return ErrGrew
 	}
 	entry, err := m.seal(s.ClosingEvent(stamps, median), Private{Arrival: now, TS: median})
 	if err != nil {

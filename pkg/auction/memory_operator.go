@@ -52,6 +52,12 @@ func (m *Memory) order(id ID, judge func(*State, Time) (Event, error)) error {
 	if err != nil {
 		return err
 	}
+	return m.say(event, now)
+}
+
+// say appends an event that the house signs.
+func (m *Memory) say(event Event, now Time) error {
+	var err error
 	if event.Signature, err = m.signer.SignNotice(event.Notice()); err != nil {
 		return fmt.Errorf("sign notice: %w", err)
 	}
@@ -59,6 +65,6 @@ func (m *Memory) order(id ID, judge func(*State, Time) (Event, error)) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.append(LogID(id), entry)
+	_, err = m.append(LogID(event.Auction), entry)
 	return err
 }

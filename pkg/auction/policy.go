@@ -36,6 +36,11 @@ type Policy struct {
 	// a sale has to disclose before the other is told that it does not: 0, which
 	// is a week, or a minute to 90 days. A later disclosure is passed on all the same.
 	DisclosureWithin int64 `json:"disclosure_within,omitzero"`
+	// OutageAfter is the length, in microseconds, from which on an [Outage] counts:
+	// [MinOutage] to an hour, or 0: none does. OutageExtension is how long after one
+	// an auction ends at the earliest: a minute to a day, 0 together with OutageAfter.
+	OutageAfter     int64 `json:"outage_after,omitzero"`
+	OutageExtension int64 `json:"outage_extension,omitzero"`
 }
 
 // DisclosureHybrid is MLKEM768-P256 instead of DHKEM(P-256).
@@ -57,13 +62,16 @@ type Authority struct {
 }
 
 // DefaultPolicy returns a policy with the design's times: freshness 5 s, skew
-// 0.5 s, grace 5 s, 3 recorded bids a participant, one stamp of one authority.
+// 0.5 s, grace 5 s, 3 recorded bids a participant, one stamp of one authority, and
+// a minute after an outage of 30 s.
 func DefaultPolicy(house string) Policy {
 	return Policy{
 		V: 1, House: house, Quorum: 1,
 		Freshness: (5 * time.Second).Microseconds(),
 		Skew:      (500 * time.Millisecond).Microseconds(),
 		Grace:     (5 * time.Second).Microseconds(), MaxRecorded: 3,
+		OutageAfter:     (30 * time.Second).Microseconds(),
+		OutageExtension: time.Minute.Microseconds(),
 	}
 }
 
@@ -121,6 +129,8 @@ func (p Policy) check() error {
 		return bad("the KEM of disclosures is mlkem768p256 or not named")
 	case p.DisclosureWithin != 0 && (p.DisclosureWithin < minute || p.DisclosureWithin > 90*24*60*minute):
 		return bad("the time to disclose is a minute to 90 days")
+	case !p.outagesValid():
+		return bad("an outage counts from 20 seconds to an hour on, and leaves a minute to a day; or neither is named")
 	}
 	seen := make(map[string]bool, len(p.Authorities))
 	for _, a := range p.Authorities {

@@ -36,6 +36,7 @@ type State struct {
 
 	leadSince Time // arrival of the first bid at the leader's amount
 	moved     Time // end of the latest extension, 0 before the first
+	outage    Time // end of the latest outage that was counted, 0 before the first
 	suspended Time // since when nothing is taken, 0 if it is; in a public view to the second
 }
 
@@ -111,6 +112,12 @@ func (s *State) Apply(policies map[Hash]Policy, e Entry) error {
 	case AuctionExtended:
 		if ev.Ends <= s.End() {
 			return Refuse(CodeBadRequest, "an extension that does not extend")
+		}
+		if ev.Cause == CauseOutage {
+			if ev.Ends != s.movedBy(*ev.Outage) {
+				return Refuse(CodeBadRequest, "an extension by an outage that does not count, or to another end")
+			}
+			s.outage = ev.Outage.To
 		}
 		s.moved = ev.Ends
 	case AuctionSuspended, AuctionResumed:

@@ -18,14 +18,17 @@ import (
 func History(t *rapid.T, clock *Clock, replicas ...Backend) {
 	model := auction.NewMemory(clock.Now, Signer{}, Zeros{})
 	h := &history{t: t, Scene: NewScene(t, "history", model, clock), replicas: replicas}
-	if err := h.replica().Adopt(context.Background(), h.Doc); err != nil {
-		t.Fatalf("adopt: %v", err)
+	h.agree()
+	if rapid.Bool().Draw(t, "outages") {
+		h.WithOutages()
+		h.agree()
 	}
 	h.Tick = 0
 	h.list()
 	for range rapid.IntRange(10, 60).Draw(t, "steps") {
 		step := draw(h, "step", h.bid, h.bid, h.bid, h.edge, h.edge, h.tie, h.tie, h.late, h.again, h.again,
 			h.pass, h.pass, h.list, h.close, h.disclose, h.withdraw, h.order, h.suspend)
+		h.beat()
 		step()
 	}
 	h.compare()
@@ -38,6 +41,34 @@ type history struct {
 	replicas []Backend
 	auctions []auction.ID
 	sent     []auction.Command
+}
+
+// agree has the replicas adopt the model's policy.
+func (h *history) agree() {
+	if err := h.replica().Adopt(context.Background(), h.Doc); err != nil {
+		h.t.Fatalf("adopt: %v", err)
+	}
+}
+
+// beat makes a heartbeat of each, where outages count. Whatever moves the clock far
+// makes one.
+func (h *history) beat() {
+	if h.Policy.OutageAfter == 0 {
+		return
+	}
+	want := h.Beat(context.Background())
+	for _, replica := range h.replicas {
+		h.same(replica.Beat(context.Background()), want)
+	}
+}
+
+// reach brings the clock to a time, with heartbeats on the way.
+func (h *history) reach(t auction.Time) {
+	for next := h.Clock.Time().Add(auction.MinOutage / 2); next < t; next = next.Add(auction.MinOutage / 2) {
+		h.Clock.Set(next)
+		h.beat()
+	}
+	h.Clock.Set(max(t, h.Clock.Time()))
 }
 
 func (h *history) replica() Backend { return rapid.SampledFrom(h.replicas).Draw(h.t, "replica") }
@@ -249,8 +280,17 @@ func (h *history) close() {
 	if s == nil {
 		return
 	}
-	head := h.head(s)
 	median := s.End() + auction.Time(s.Policy.Grace) + draw[auction.Time](h, "after the grace", 0, 1, 1, 1_000_000)
+	switch draw(h, "the replica's clock", "at the median", "there at once", "elsewhere") {
+	case "at the median":
+		h.reach(median)
+	case "there at once":
+		h.Clock.Set(max(median, h.Clock.Time()))
+	}
+	if h.State(id).End() != s.End() {
+		return // it was extended on the way
+	}
+	head := h.head(s)
 	want := h.Close(context.Background(), id, head, Stamps(), median)
 	h.same(h.replica().Close(context.Background(), id, head, Stamps(), median), want)
 }

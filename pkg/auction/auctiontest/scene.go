@@ -108,22 +108,36 @@ type Scene struct {
 // pseudonyms.
 func NewScene(t TB, name string, b Backend, clock *Clock) *Scene {
 	t.Helper()
-	s := &Scene{Backend: b, Clock: clock, t: t, name: name, Policy: policy(), Tick: time.Millisecond}
-	doc, err := s.Policy.Encode()
-	if err != nil {
-		t.Fatalf("encode policy: %v", err)
-	}
-	s.Doc = doc
-	if err := b.Adopt(context.Background(), doc); err != nil {
-		t.Fatalf("adopt: %v", err)
-	}
+	s := &Scene{Backend: b, Clock: clock, t: t, name: name, Tick: time.Millisecond}
+	s.adopt(policy())
 	return s
+}
+
+// WithOutages adopts a policy under which outages of 30 s count, and leave a minute.
+func (s *Scene) WithOutages() {
+	s.t.Helper()
+	p := s.Policy
+	p.OutageAfter, p.OutageExtension = (30 * time.Second).Microseconds(), time.Minute.Microseconds()
+	s.adopt(p)
+}
+
+func (s *Scene) adopt(p auction.Policy) {
+	s.t.Helper()
+	doc, err := p.Encode()
+	if err != nil {
+		s.t.Fatalf("encode policy: %v", err)
+	}
+	s.Policy, s.Doc = p, doc
+	if err := s.Adopt(context.Background(), doc); err != nil {
+		s.t.Fatalf("adopt: %v", err)
+	}
 }
 
 func policy() auction.Policy {
 	p := auction.DefaultPolicy("demo")
 	p.Roots = []auction.Hash{sha256.Sum256([]byte("root"))}
 	p.LogKey = "demo+00000000+key"
+	p.OutageAfter, p.OutageExtension = 0, 0 // the clock of a scene jumps
 	p.Authorities = []auction.Authority{{
 		Name: "first", Policy: "1.3.6.1.4.1.32473.17.2.1", Certificates: []auction.Blob{{1}},
 	}}

@@ -23,6 +23,7 @@ type Backend interface {
 	auction.Mailbox
 	auction.Proofs
 	auction.Operator
+	auction.Pulse
 	auction.Archive
 }
 
@@ -58,6 +59,9 @@ func Run(t *testing.T, open Factory) {
 		{"an operator extends and cancels, in the open", testOperator},
 		{"an auction that lost an entry takes nothing until it is resumed", testSuspend},
 		{"a resumption opens nothing that had ended", testSuspendEnded},
+		{"an outage moves the ends that were near, once", testOutage},
+		{"no end is judged that an outage is still to move", testOutageUnseen},
+		{"an outage counts by the policy of the listing", testOutagePolicy},
 		{"a close is over the stamped head, once", testClose},
 		{"many close at once, one record", testCloseConcurrent},
 		{"seller and winner disclose, nobody else", testDisclose},
