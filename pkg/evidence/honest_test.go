@@ -18,7 +18,6 @@ type run struct {
 	*house
 	random  *mathrand.Rand
 	now     auction.Time
-	behind  auction.Time // how far the clock of the replica at work is
 	store   *auction.Memory
 	checker *accept.Checker
 	id      auction.ID
@@ -71,6 +70,42 @@ func TestHonestSuspension(t *testing.T) {
 	}
 }
 
+// TestHonestOutage holds the same of a house that is out of order now and then, while
+// nobody looks or while replicas do.
+func TestHonestOutage(t *testing.T) {
+	h := newHouse(t, houseOptions{outages: true})
+	moved := 0
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			here := *h
+			here.t = t
+			r := newRun(&here, seed)
+			for range 8 {
+				if r.random.IntN(2) == 0 {
+					if err := r.store.Beat(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				ts := r.now + auction.Time(r.random.IntN(int(30*second)))
+				if near := r.state().End() - second; ts > near && r.random.IntN(2) == 0 {
+					ts = near
+				}
+				r.round(ts, ts+auction.Time(r.random.IntN(int(4*second))))
+			}
+			r.close()
+			r.check()
+			for _, e := range must(r.store.Entries(t.Context(), auction.LogID(r.id), 1, 1000))(t) {
+				if must(auction.ParseEvent(e.Event))(t).Cause == auction.CauseOutage {
+					moved++
+				}
+			}
+		})
+	}
+	if moved == 0 {
+		t.Error("no outage has moved an end")
+	}
+}
+
 // suspend finds entries lost from the given time on, and resumes the auction within
 // seconds, by a clock that may be behind.
 func (r *run) suspend(now auction.Time) {
@@ -96,7 +131,7 @@ func newRun(h *house, seed uint64) *run {
 		house: h, random: mathrand.New(mathrand.NewPCG(seed, 1)), now: start,
 		mine: make(map[auction.Participant][]auction.Answer),
 	}
-	r.store = auction.NewMemory(func() (auction.Time, error) { return r.now - r.behind, nil }, h.signer, rand.Reader)
+	r.store = auction.NewMemory(func() (auction.Time, error) { return r.now, nil }, h.signer, rand.Reader)
 	r.checker = must(accept.New(testHouse, [][]byte{h.rootDER}, nil))(h.t)
 	for range 4 {
 		r.people = append(r.people, h.person())
@@ -154,8 +189,7 @@ func (r *run) round(ts, arrival auction.Time) {
 	}
 }
 
-// place does what a replica does with a command. The clock of some is behind by
-// more than a stamp may be ahead: the rules go by what the log has seen.
+// place does what a replica does with a command.
 func (r *run) place(p person, c wire.Command, ts auction.Time) error {
 	r.t.Helper()
 	c.DisclosureKey = must(ecdh.P256().GenerateKey(rand.Reader))(r.t).PublicKey().Bytes()
@@ -163,22 +197,30 @@ func (r *run) place(p person, c wire.Command, ts auction.Time) error {
 	cert := must(r.checker.Verifier().Verify(p.chain, identity.RoleParticipant, ts.Std()))(r.t)
 	by := &accept.Party{Certificate: cert, Chain: blobs(p.chain), Role: identity.RoleParticipant, CRL: 3}
 	accepted := must(r.checker.Command(by, signed, r.stamps(signed.Digest, ts), nil, auction.PolicyHash(r.policyDoc), r.policy))(r.t)
-	if r.random.IntN(2) == 0 {
-		r.behind = auction.Time(r.random.IntN(int(3 * second)))
-	}
 	answer, err := r.store.Place(r.t.Context(), accepted)
-	r.behind = 0
 	if err == nil {
 		r.mine[cert.Participant] = append(r.mine[cert.Participant], answer)
 	}
 	return err
 }
 
+// close closes at the end, which the house is there to see: every outage before it
+// has moved it as far as it does.
 func (r *run) close() {
 	r.t.Helper()
+	var median auction.Time
+	for {
+		median = max(r.ends, r.state().End()) + 6*second
+		if r.now >= median {
+			break
+		}
+		r.now = min(r.now+10*second, median)
+		if err := r.store.Beat(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 	head := r.state().Head()
-	median := r.ends + 6*second
-	r.now = max(r.now, median+second/10)
+	r.now += second / 10
 	stamps := blobs(r.stamps(auction.CloseDigest(r.id, head), median))
 	if err := r.store.Close(r.t.Context(), r.id, head, stamps, median); err != nil {
 		r.t.Fatal(err)

@@ -47,6 +47,7 @@ type authority struct {
 type houseOptions struct {
 	authorities, quorum int
 	simulated           bool
+	outages             bool // whether they count: of 20 s, which leave a minute
 }
 
 func must[T any](v T, err error) func(testing.TB) T {
@@ -81,6 +82,10 @@ func newHouse(t testing.TB, o houseOptions) *house {
 	h.policy.Roots = []auction.Hash{sha256.Sum256(h.rootDER)}
 	h.policy.LogKey = public
 	h.policy.Quorum, h.policy.Simulated = max(o.quorum, 1), o.simulated
+	h.policy.OutageAfter, h.policy.OutageExtension = 0, 0
+	if o.outages {
+		h.policy.OutageAfter, h.policy.OutageExtension = int64(20*second), int64(60*second)
+	}
 	for i := range max(o.authorities, 1) {
 		name := fmt.Sprintf("clock-%d", i+1)
 		a := h.authority(name, o.simulated)

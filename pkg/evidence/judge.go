@@ -1,8 +1,6 @@
 package evidence
 
 import (
-	"math"
-
 	"github.com/sigilo/sigilo/pkg/auction"
 )
 
@@ -15,18 +13,15 @@ func judgeListing(c auction.Command, arrival auction.Time, p auction.Policy) err
 	if !c.Listing.InSpan(c.TS) {
 		return auction.Refuse(auction.CodeBadTerms, "the auction closes too soon or too late after its listing")
 	}
-	// The house log may have seen a later arrival, and by that one it was no earlier.
-	return judgeArrival(c.TS, arrival, math.MaxInt64, p)
+	return judgeArrival(c.TS, arrival, p)
 }
 
 // judgeArrival holds that a command arrived neither before its stamp nor long after.
-// The rules go by the latest arrival in the log so far (14.3, now), which is one from
-// earliest to latest.
-func judgeArrival(ts, earliest, latest auction.Time, p auction.Policy) error {
+func judgeArrival(ts, arrival auction.Time, p auction.Policy) error {
 	switch {
-	case latest < ts-auction.Time(p.Skew):
+	case arrival < ts-auction.Time(p.Skew):
 		return auction.Refuse(auction.CodeStampInFuture, "it arrived before its time stamp")
-	case earliest > ts+auction.Time(p.Freshness):
+	case arrival > ts+auction.Time(p.Freshness):
 		return auction.Refuse(auction.CodeStampTooOld, "it arrived too long after its time stamp")
 	}
 	return nil
@@ -46,9 +41,8 @@ func judgeWithdrawal(s *auction.State, ev auction.Event) error {
 }
 
 // judgeShown holds of a bid or a withdrawal whose command is shown, in a log in
-// which others are not, the rules that the others do not matter for. arrived is the
-// latest at which it, or anything before it, can have arrived.
-func judgeShown(s *auction.State, c auction.Command, arrival, arrived auction.Time) error {
+// which others are not, the rules that the others do not matter for.
+func judgeShown(s *auction.State, c auction.Command, arrival auction.Time) error {
 	seller := s.Seller != (auction.Participant{}) // whether the listing's command is shown
 	switch bid := c.Kind == auction.KindBid; {
 	case bid && c.TermsHash != s.TermsHash:
@@ -66,7 +60,7 @@ func judgeShown(s *auction.State, c auction.Command, arrival, arrived auction.Ti
 	case c.TS >= s.End():
 		return auction.Refuse(auction.CodeAuctionEnded, "a command stamped after the end")
 	}
-	return judgeArrival(c.TS, max(arrival, s.Arrival()), arrived, s.Policy)
+	return judgeArrival(c.TS, arrival, s.Policy)
 }
 
 // judgePublic holds what the public part of a bid shows of the rules: times to

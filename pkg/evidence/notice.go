@@ -28,13 +28,16 @@ func VerifyNotice(ev auction.Event, key LogKey) error {
 }
 
 // notice checks an entry that the house or its operator caused: signed, and nothing
-// that neither may do. The replay has held its form, and that what is said to be
-// lost is.
+// that neither may do. The replay has held its form, that what is said to be lost is,
+// and that an outage counts.
 func (r *replay) notice(before *auction.State, e auction.Entry, ev auction.Event) error {
 	if err := VerifyNotice(ev, r.key); err != nil {
 		return err
 	}
-	if ev.Kind != auction.AuctionSuspended {
+	switch {
+	case ev.Cause == auction.CauseOutage:
+		r.outages++
+	case ev.Kind != auction.AuctionSuspended:
 		r.orders++
 	}
 	now := timeOf(ev.Time) // or later
@@ -44,19 +47,33 @@ func (r *replay) notice(before *auction.State, e auction.Entry, ev auction.Event
 			return err
 		}
 		if !bytes.Equal(auction.Private{Arrival: private.Arrival, TS: private.Arrival}.Encode(), e.Private) {
-			return malformed("the private part of what an operator did has its time and nothing else")
+			return malformed("the private part of what the house or its operator did has its time and nothing else")
 		}
 		now = private.Arrival
 		r.shown++
 	}
 	now = max(now, before.Arrival())
 	switch {
+	case ev.Cause == auction.CauseOutage:
+		return r.outage(e, ev)
 	case ev.Kind == auction.AuctionExtended && now >= before.End():
 		return auction.Refuse(auction.CodeAuctionEnded, "an end that had passed was moved")
 	case ev.Kind == auction.AuctionSuspended && !before.Suspended():
 		r.since, r.atLatest = now, r.arrived
 	case ev.Kind == auction.AuctionResumed:
 		return r.resumption(before, ev, now)
+	}
+	return nil
+}
+
+// outage holds that an extension by an outage came after it.
+func (r *replay) outage(e auction.Entry, ev auction.Event) error {
+	latest, err := r.latest(e, ev)
+	if err != nil {
+		return err
+	}
+	if latest < ev.Outage.To {
+		return auction.Refuse(auction.CodeBadTerms, "an extension by an outage that was not over")
 	}
 	return nil
 }

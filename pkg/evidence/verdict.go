@@ -25,6 +25,7 @@ type Verdict struct {
 	Shown    int          // entries whose private part was checked
 	Receipts int
 	Orders   int // entries that the operator of the house caused
+	Outages  int // of the house, as it says, which moved the end
 	Lost     int // entries of which the house says itself that it has lost them
 
 	Suspended bool // it takes nothing until the operator decides
@@ -47,7 +48,7 @@ func (r *replay) verdict(trust *Trust) Verdict {
 		LogKey: r.policy.LogKey, Simulated: r.policy.Simulated,
 		Auction: s.ID, Title: s.Terms.Title, Currency: s.Terms.Currency, Head: s.Head(),
 		Lost: len(s.Lost), Suspended: s.Suspended(),
-		Bids: len(s.Bids), Recorded: len(s.Recorded), Shown: r.shown, Orders: r.orders,
+		Bids: len(s.Bids), Recorded: len(s.Recorded), Shown: r.shown, Orders: r.orders, Outages: r.outages,
 		Receipts:       len(r.bundle.Receipts),
 		Contradictions: r.found,
 	}
@@ -157,6 +158,9 @@ func (v Verdict) Proves() []string {
 	if v.Orders > 0 {
 		out = append(out, fmt.Sprintf("The operator of the house extended, resumed or cancelled it by %d entries, which the house signed one by one.", v.Orders))
 	}
+	if v.Outages > 0 {
+		out = append(out, fmt.Sprintf("The house says %d times that it was out of order near the end, and each time left as much time after it as its policy promises.", v.Outages))
+	}
 	if v.Lost > 0 {
 		out = append(out, fmt.Sprintf("The house admits that it has lost entries for which it had given its word: it names %d.", v.Lost))
 	}
@@ -183,6 +187,9 @@ func (v Verdict) LeavesOpen() []string {
 	}
 	if v.Kind != Audit {
 		out = append(out, "The order of stamps within a second, and so who was first among equal bids.")
+	}
+	if v.Outages > 0 {
+		out = append(out, "That the house was out of order when it says so, and that it says so each time: that is its own word, but for the bids that the log has. Whoever bid then, or could not, can tell.")
 	}
 	if v.Lost > 0 {
 		out = append(out,

@@ -76,6 +76,7 @@ type replay struct {
 	quorum  *tsp.Quorum
 	shown   int // entries whose private part was checked
 	orders  int // entries that the operator caused
+	outages int // extensions by outages of the house
 
 	arrived         auction.Time // nothing so far arrived later
 	since, atLatest auction.Time // bounds of the arrival at which the latest suspension began
@@ -223,7 +224,7 @@ func (r *replay) command(before *auction.State, e auction.Entry, ev auction.Even
 	case c.Kind == auction.KindList:
 		return judgeListing(c, private.Arrival, r.policy)
 	case r.bundle.Kind != Audit:
-		return judgeShown(before, c, private.Arrival, r.arrived)
+		return judgeShown(before, c, private.Arrival)
 	}
 	verdict := before.Judge(c, private.Arrival)
 	if err := verdict.Refusal(); err != nil {

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -153,6 +154,32 @@ func TestVerdictOfSuspension(t *testing.T) {
 			}
 			if strings.Contains(open, hidden) != (suspended && kind != Audit) {
 				t.Errorf("%s, suspended %v: %q in\n%s", kind, suspended, hidden, open)
+			}
+		}
+	}
+}
+
+// TestVerdictOfOutage holds that a verdict tells how often an outage moved the end,
+// and that this is the house's word.
+func TestVerdictOfOutage(t *testing.T) {
+	l := newLog(newHouse(t, houseOptions{outages: true}))
+	l.list(l.person(), testTerms(l.house))
+	for n := range 3 {
+		if n > 0 {
+			l.notice(l.signer, at(40*float64(n)), auction.Event{
+				Kind: auction.AuctionExtended, Ends: at(40*float64(n) + 60), Cause: auction.CauseOutage,
+				Outage: &auction.Outage{From: at(40*float64(n) - 30), To: at(40 * float64(n))},
+			})
+		}
+		for _, kind := range []Kind{Public, Party, Audit} {
+			v, err := Verify(encode(t, l.bundle(kind)), l.trust())
+			if err != nil || v.Outages != n || v.Orders != 0 {
+				t.Fatalf("%s: %d outages, %d orders, %v", kind, v.Outages, v.Orders, err)
+			}
+			says := strings.Contains(strings.Join(v.Proves(), "\n"), fmt.Sprintf("%d times that it was out of order", n))
+			open := strings.Contains(strings.Join(v.LeavesOpen(), "\n"), "was out of order when it says so")
+			if says != (n > 0) || open != (n > 0) {
+				t.Errorf("%s, %d outages:\n%s", kind, n, v)
 			}
 		}
 	}
