@@ -26,6 +26,13 @@ func (s *Store) keys(log auction.LogID) logKeys {
 // proofsKey is the hash of the proofs against time authorities.
 func (s *Store) proofsKey() string { return prefix + s.house + "}:proofs" }
 
+// pulseKeys are the time of the house's latest heartbeat, and the list of its
+// outages, each as its two times.
+func (s *Store) pulseKeys() []string {
+	base := prefix + s.house + "}:"
+	return []string{base + "beat", base + "outages"}
+}
+
 // mineKey is the sorted set of the auctions in which p listed or bid, by when p
 // did so first.
 func mineKey(p auction.Participant) string { return prefix + p.String() + "}:mine" }

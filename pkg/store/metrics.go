@@ -17,6 +17,7 @@ type metrics struct {
 	group   prometheus.Histogram
 	busy    *prometheus.CounterVec // by writer
 	changed prometheus.Counter
+	outages prometheus.Counter
 }
 
 // newMetrics registers the measures of a store. waiting counts the calls that
@@ -58,6 +59,10 @@ func newMetrics(reg prometheus.Registerer, waiting, primaries func() int, memory
 		Name: "sigilo_history_changed_total",
 		Help: "Times that a log was found to be another than the one that was read before.",
 	})
+	m.outages = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sigilo_outages_total",
+		Help: "Times of 20 s or longer in which the house could take no command, as this process found them.",
+	})
 	queue := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sigilo_store_queue",
 		Help: "Scripts that wait for a writer of the primary with the fullest queue.",
@@ -75,7 +80,7 @@ func newMetrics(reg prometheus.Registerer, waiting, primaries func() int, memory
 		Help: "Scripts that may wait for one primary; more are refused as overloaded.",
 	})
 	capacity.Set(maxQueue)
-	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, queue, capacity, servers, full)
+	reg.MustRegister(m.seconds, m.entries, m.bytes, m.closes, m.group, m.busy, m.changed, m.outages, queue, capacity, servers, full)
 	for _, outcome := range []string{auction.Sold, auction.Unsold, auction.Withdrawn, auction.Cancelled} {
 		m.closes.WithLabelValues(outcome) // seen from the start
 	}

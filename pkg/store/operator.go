@@ -67,9 +67,8 @@ func (s *Store) Resume(ctx context.Context, id auction.ID, ends auction.Time) er
 		if err != nil {
 			return err
 		}
-		event, err := s.order(ctx, id, resumeScript,
-			func(now auction.Time) (auction.Event, error) { return state.ResumeEvent(ends, now) },
-			func(e auction.Event) []any { return []any{text(state.Size()), text(e.Ends)} })
+		event, err := s.order(ctx, id, moveScript,
+			func(now auction.Time) (auction.Event, error) { return state.ResumeEvent(ends, now) }, moveArgs(state))
 		if errors.Is(err, auction.ErrGrew) {
 			continue // what is lost was found meanwhile, or somebody else has resumed it
 		}
@@ -119,6 +118,11 @@ func (s *Store) order(
 		})
 	})
 	return event, err
+}
+
+// moveArgs are the arguments of move.lua for an event that was judged by a state.
+func moveArgs(state *auction.State) func(auction.Event) []any {
+	return func(e auction.Event) []any { return []any{text(state.Size()), text(e.Ends)} }
 }
 
 func endsArg(e auction.Event) []any { return []any{text(e.Ends)} }

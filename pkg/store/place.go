@@ -33,6 +33,13 @@ func (s *Store) placeIn(ctx context.Context, c auction.Command) (auction.Answer,
 	if err := s.noteMine(ctx, c.Participant, c.Auction); err != nil {
 		return auction.Answer{}, err
 	}
+	now, err := s.clock()
+	if err != nil {
+		return auction.Answer{}, err
+	}
+	if err := s.repay(ctx, c.Auction, now.Add(-auction.MaxPulse)); err != nil {
+		return auction.Answer{}, err
+	}
 	var answer auction.Answer
 	err = s.withState(ctx, c.Auction, func() error {
 		var err error

@@ -28,8 +28,8 @@ var orderSource string
 //go:embed scripts/suspend.lua
 var suspendSource string
 
-//go:embed scripts/resume.lua
-var resumeSource string
+//go:embed scripts/move.lua
+var moveSource string
 
 //go:embed scripts/close.lua
 var closeSource string
@@ -39,6 +39,9 @@ var discloseSource string
 
 //go:embed scripts/note.lua
 var noteSource string
+
+//go:embed scripts/beat.lua
+var beatSource string
 
 //go:embed scripts/rebuild.lua
 var rebuildSource string
@@ -65,16 +68,17 @@ var (
 	withdrawScript = newScript("withdraw", sharedSource+withdrawSource)
 	orderScript    = newScript("order", sharedSource+orderSource)
 	suspendScript  = newScript("suspend", sharedSource+suspendSource)
-	resumeScript   = newScript("resume", sharedSource+resumeSource)
+	moveScript     = newScript("move", sharedSource+moveSource)
 	closeScript    = newScript("close", sharedSource+closeSource)
 	discloseScript = newScript("disclose", discloseSource)
 	noteScript     = newScript("note", sharedSource+noteSource)
+	beatScript     = newScript("beat", sharedSource+beatSource)
 	rebuildScript  = newScript("rebuild", rebuildSource)
 	archiveScript  = newScript("archive", archiveSource)
 
 	scripts = []*script{
-		listScript, openScript, placeScript, withdrawScript, orderScript, suspendScript, resumeScript, closeScript,
-		discloseScript, noteScript, rebuildScript, archiveScript,
+		listScript, openScript, placeScript, withdrawScript, orderScript, suspendScript, moveScript, closeScript,
+		discloseScript, noteScript, beatScript, rebuildScript, archiveScript,
 	}
 )
 

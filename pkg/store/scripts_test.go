@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,7 +66,7 @@ func TestScriptsRefuseTheirPast(t *testing.T) {
 			t.Fatal(err)
 		}
 		keys := []string{"{x}1", "{x}2", "{x}3", "{x}4"}
-		for _, s := range []*script{listScript, placeScript, withdrawScript, orderScript, suspendScript, resumeScript, closeScript, noteScript} {
+		for _, s := range []*script{listScript, placeScript, withdrawScript, orderScript, suspendScript, moveScript, closeScript, noteScript, beatScript} {
 			args := []any{text(now.UnixMicro() - 1)}
 			for range 15 {
 				args = append(args, "0")
@@ -96,7 +97,7 @@ func TestScriptsWithoutState(t *testing.T) {
 			{withdrawScript, []any{later, "pseudonym", id, "1", "1", "1", "}", "c", "s", "p", "t", "x"}, "unknown"},
 			{orderScript, []any{later, "1", "1", "}", "c", "s", "p"}, "unknown"},
 			{suspendScript, []any{later, "1", "1", "1:x", "}", "c", "s", "p"}, "unknown"},
-			{resumeScript, []any{later, "1", "1", "0", "}", "c", "s", "p"}, "unknown"},
+			{moveScript, []any{later, "1", "1", "0", "}", "c", "s", "p"}, "unknown"},
 			{closeScript, []any{later, "1", "1", "}", "c", "s", "p"}, "unknown"},
 			{rebuildScript, []any{"1", "a", "b"}, "grew"},
 		} {
@@ -115,4 +116,54 @@ func TestScriptsWithoutState(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestHeartbeats(t *testing.T) {
+	both(t, func(t *testing.T, client *redis.Client) {
+		beat := func(now int64) []string {
+			t.Helper()
+			reply, err := client.Eval(t.Context(), beatScript.source, []string{"{x}beat", "{x}outages"},
+				"9007199254740991", text(now), "20000000", "3").StringSlice()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return reply
+		}
+		const start, second = 1_893_456_000_000_123, 1_000_000
+		span := func(from, to int64) string { return text(start+from*second) + " " + text(start+to*second) }
+		for _, test := range []struct {
+			at   int64
+			want []string // what follows {'ok'}
+		}{
+			{start, []string{text(start), "0"}},
+			{start + 20*second - 1, []string{text(start + 20*second - 1), "0"}},
+			{start, []string{text(start + 20*second - 1), "0"}}, // a clock that is behind
+			{start + 20*second, []string{text(start + 20*second), "0"}},
+			{start + 40*second, []string{text(start + 40*second), "1", span(20, 40)}},
+			{start + 40*second, []string{text(start + 40*second), "0", span(20, 40)}}, // another replica
+			{start + 60*second, []string{text(start + 60*second), "1", span(20, 40), span(40, 60)}},
+			{start + 90*second, []string{text(start + 90*second), "1", span(20, 40), span(40, 60), span(60, 90)}},
+			{start + 120*second, []string{text(start + 120*second), "1", span(40, 60), span(60, 90), span(90, 120)}},
+		} {
+			reply := beat(test.at)
+			if reply[0] != "ok" || !slices.Equal(reply[1:], test.want) {
+				t.Errorf("at %d: %q, want %q", test.at, reply, test.want)
+			}
+			p, fresh, err := parsePulse(reply)
+			if err != nil || text(p.at) != reply[1] || fresh != (reply[2] == "1") || len(p.outages) != len(reply)-3 {
+				t.Errorf("%q reads as %+v, %v, %v", reply, p, fresh, err)
+			}
+		}
+	})
+}
+
+func TestParsePulse(t *testing.T) {
+	for _, reply := range [][]string{
+		{"done"}, {"ok"}, {"ok", "1"}, {"ok", "", "0"}, {"ok", "x", "0"}, {"ok", "1", "1"},
+		{"ok", "1", "0", "1"}, {"ok", "1", "0", "1 "}, {"ok", "1", "0", "1 2 3"}, {"ok", "1", "0", " 2"},
+	} {
+		if _, _, err := parsePulse(reply); err == nil {
+			t.Errorf("%q parses", reply)
+		}
+	}
 }

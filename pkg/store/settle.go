@@ -30,6 +30,9 @@ func (s *Store) Close(ctx context.Context, id auction.ID, head auction.Head, sta
 		return err
 	}
 	if !done {
+		if err := s.repay(ctx, id, state.End()); err != nil { // after which the log is longer, if it was owed something
+			return err
+		}
 		event := state.ClosingEvent(stamps, median)
 		err := s.withState(ctx, id, func() error { return s.runClose(ctx, id, head, event, median) })
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +52,9 @@ type Store struct {
 	feed    feed
 	memory  memory
 
+	pulse  atomic.Pointer[pulse]
+	repaid atomic.Int64 // the end of the latest outage after which all auctions were looked at
+
 	lines   lines
 	ctx     context.Context // ends with Stop
 	cancel  context.CancelFunc
@@ -65,6 +69,7 @@ var (
 	_ auction.Mailbox = (*Store)(nil)
 
 	_ auction.Operator = (*Store)(nil)
+	_ auction.Pulse    = (*Store)(nil)
 	_ auction.Archive  = (*Store)(nil)
 )
 
@@ -100,6 +105,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		house: o.House, clock: o.Clock, signer: o.Signer, random: o.Random, log: o.Log, client: client,
 		ctx: running, cancel: cancel,
 	}
+	s.pulse.Store(new(pulse))
 	s.metrics = newMetrics(o.Registerer, s.lines.waiting, s.memory.count, s.memory.load)
 	s.stop = sync.OnceValue(s.shutDown)
 	s.lines.start = s.newLine

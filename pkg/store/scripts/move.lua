@@ -1,5 +1,6 @@
--- Ends a suspension if the log has the size that was judged:
--- auction.State.ResumeEvent, which says why and until when.
+-- Moves the end of an auction, and ends its suspension if it has one, if the log
+-- has the size that was judged: auction.State.ResumeEvent and OutageEvent, which say
+-- why and until when.
 -- KEYS  state, log, mail (whose watchers are woken too): of the auction
 -- ARGV  deadline, arrival, size, ends (0: where it is), tail (the event after its
 --       number), commitment, salt, private
