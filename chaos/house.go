@@ -123,7 +123,8 @@ func startHouse(ctx context.Context, dir, bin string, cfg config) (*house, error
 
 func (h *house) file(name string) string { return filepath.Join(h.keys, name) }
 
-// shortenPolicy shortens what a close waits for.
+// shortenPolicy shortens what a close waits for. An outage moves no end, so that each
+// round has its time.
 func (h *house) shortenPolicy() error {
 	doc, err := os.ReadFile(h.file(ca.FilePolicy))
 	if err != nil {
@@ -134,6 +135,7 @@ func (h *house) shortenPolicy() error {
 		return err
 	}
 	policy.Freshness, policy.Grace = lateness.Microseconds(), lateness.Microseconds()
+	policy.OutageAfter, policy.OutageExtension = 0, 0
 	if doc, err = policy.Encode(); err != nil {
 		return err
 	}

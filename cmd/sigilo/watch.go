@@ -92,8 +92,11 @@ func eventLine(e auction.Event, terms auction.Terms) string {
 		return line
 	case auction.AuctionExtended:
 		line += "moved   " + short(e.Auction) + "  the end is " + clock(e.Ends.Std())
-		if e.Cause == auction.CauseOperator {
+		switch e.Cause {
+		case auction.CauseOperator:
 			return line + ", by the operator of the house"
+		case auction.CauseOutage:
+			return line + ", as the house was out of order from " + clock(e.Outage.From.Std()) + " to " + clock(e.Outage.To.Std())
 		}
 		return line + ", by a late bid"
 	case auction.AuctionSuspended:

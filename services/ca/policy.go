@@ -27,6 +27,7 @@ func (m *maker) makePolicy() {
 		oid := tsp.RealTime
 		if p.Simulated {
 			oid = tsp.SimulatedTime
+			p.OutageAfter, p.OutageExtension = 0, 0 // whoever moves such a clock would make an outage
 		}
 		for _, name := range m.cfg.Authorities {
 			_, file := TSAFiles(name, p.Simulated)

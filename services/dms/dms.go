@@ -234,6 +234,7 @@ func (s *server) background(ctx context.Context, keys keyring) error {
 	group.Go(func() error { return s.clock.Run(ctx, every) })
 	group.Go(func() error { return s.trust.run(ctx) })
 	group.Go(func() error { return s.mail.run(ctx) })
+	group.Go(func() error { return s.beat(ctx) })
 	group.Go(func() error { return closer.run(ctx) })
 	group.Go(func() error { return s.adopt(ctx, keys.policy) })
 	group.Go(func() error { return s.rebalance(ctx) })

@@ -30,6 +30,7 @@ type state interface {
 	auction.Mailbox
 	auction.Proofs
 	auction.Operator
+	auction.Pulse
 	auction.Archive
 }
 
