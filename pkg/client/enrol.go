@@ -153,9 +153,7 @@ func (c *Client) session(ctx context.Context) (token string, chain [][]byte, err
 	if token != "" {
 		return token, chain, nil
 	}
-	// A command that was signed under this certificate, and is not committed yet, the
-	// house takes in a session under this one alone.
-	if c.nearEnd(chain) && c.sending.Load() == 0 {
+	if c.nearEnd(chain) {
 		if err := c.renew(ctx); err != nil {
 			c.options.Log.WarnContext(ctx, "the certificate was not renewed", "error", err)
 		}
