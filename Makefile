@@ -59,9 +59,9 @@ manifests: ## Render k8s/base from the chart, and copy the dashboards into it.
 	scripts/manifests.sh
 
 .PHONY: chart-test
-chart-test: ## Test the chart with Helm, which is built if it is not there.
+chart-test: ## Test the chart with Helm, which is built if it is not there, and the overlays with kubectl.
 	scripts/manifests.sh check
-	HELM=$$(scripts/helm.sh) go test -count=1 -tags chart ./charts/
+	HELM=$$(scripts/helm.sh) go test -count=1 -tags chart ./charts/ ./k8s/
 
 .PHONY: cluster-test
 cluster-test: ## Install the chart on a real cluster, and break things while people bid.

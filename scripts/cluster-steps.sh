@@ -177,9 +177,12 @@ uninstall() {
   say "keys and volumes are still there, as the notes say"
 }
 
-# outside_redis starts three servers under Sentinels, apart from the release.
+# outside_redis starts three servers under Sentinels, apart from the release. Those
+# of an earlier run have another password on their volumes.
 outside_redis() {
   local password n
+  k delete statefulset outside --ignore-not-found >/dev/null
+  k delete pvc --selector app.kubernetes.io/name=outside --ignore-not-found --timeout=120s >/dev/null
   password=$(openssl rand -hex 16)
   mkdir -p "$work/outside"
   for n in 0 1 2; do

@@ -18,6 +18,7 @@ import (
 type app struct {
 	streams
 	*globals
+	terminal func(stream any) bool // isTerminal, but for tests
 
 	printing sync.Mutex // one line at a time
 	node     *client.Client
@@ -119,7 +120,7 @@ func (a *app) resume(ctx context.Context, p *client.Profile) error {
 // leaves the command pending, which the error says.
 func (a *app) send(ctx context.Context, c *client.Client, p client.Prepared) (client.Placed, error) {
 	slow := time.AfterFunc(time.Second, func() {
-		if isTerminal(a.err) {
+		if a.terminal(a.err) {
 			a.note("not confirmed yet: the same command is sent until the house answers")
 		}
 	})

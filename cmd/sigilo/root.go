@@ -60,7 +60,7 @@ type globals struct {
 // run is the program: it returns the exit status.
 func run(ctx context.Context, args []string, s streams) int {
 	var r root
-	a := &app{streams: s, globals: &r.globals}
+	a := &app{streams: s, globals: &r.globals, terminal: isTerminal}
 	defer a.close()
 	if len(args) == 0 {
 		args = []string{"--help"}

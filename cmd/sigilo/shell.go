@@ -97,7 +97,7 @@ func (shellCmd) Run(ctx context.Context, a *app) error {
 	broken := make(chan error, 1)
 	go func() { broken <- readLines(ctx, a, lines) }() // reading a terminal cannot be interrupted
 	for {
-		if isTerminal(a.in) {
+		if a.terminal(a.in) {
 			a.prompt()
 		}
 		select {

@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/auction/auctiontest"
@@ -15,33 +15,20 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// goldenLog is a whole auction with a tie, recorded bids and a close, as it
-// stands in the logs, and what it amounts to.
+// goldenLog is a whole auction as it stands in the logs, and what it amounts to.
 type goldenLog struct {
 	House   []goldenEntry
 	Auction []goldenEntry
-	Digest  auction.Hash // what the stamps of the close are over
-	State   goldenState
+	Digest  auction.Hash // what the stamps of the close are over; zero without them
+	State   auctiontest.Summary
 }
 
 type goldenEntry struct {
 	Event      string
 	Commitment auction.Hash
-	Salt       auction.Blob
-	Private    auction.Blob
+	Salt       auction.Blob `json:",omitempty"`
+	Private    auction.Blob `json:",omitempty"`
 	Leaf       auction.Hash
-}
-
-type goldenState struct {
-	Head                  auction.Head
-	Seller                auction.Hash
-	Bids, Recorded        int
-	Leader, Winner        auction.Pseudonym
-	LeaderAmount, Amount  auction.Amount
-	Least                 auction.Amount
-	End, Arrival, TieEnds auction.Time
-	TermsHash, PolicyHash auction.Hash
-	Outcome               string
 }
 
 func goldenOf(s *auctiontest.Scene, id auction.ID) goldenLog {
@@ -53,17 +40,24 @@ func goldenOf(s *auctiontest.Scene, id auction.ID) goldenLog {
 		g.Auction = append(g.Auction, goldenEntry{string(e.Event), e.Commitment, e.Salt, e.Private, e.Leaf()})
 	}
 	state := s.State(id)
-	g.Digest, g.State = auction.CloseDigest(id, *state.Closed.Head), summary(state)
+	if state.Closed.Head != nil {
+		g.Digest = auction.CloseDigest(id, *state.Closed.Head)
+	}
+	g.State = auctiontest.Summarize(state)
 	return g
 }
 
-func summary(s *auction.State) goldenState {
-	return goldenState{
-		Head: s.Head(), Seller: auction.Hash(s.Seller), Bids: len(s.Bids), Recorded: len(s.Recorded),
-		Leader: s.Leader.Pseudonym, LeaderAmount: s.Leader.Amount, Winner: s.Closed.Winner, Amount: s.Closed.Amount,
-		Least: s.Least(), End: s.End(), Arrival: s.Arrival(), TieEnds: s.TieEnds(),
-		TermsHash: s.TermsHash, PolicyHash: s.Terms.Policy, Outcome: s.Closed.Outcome,
+func readGolden(t *testing.T, file string) goldenLog {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
+	var g goldenLog
+	if err := json.Unmarshal(data, &g); err != nil {
+		t.Fatal(err)
+	}
+	return g
 }
 
 func replayGolden(t *testing.T, g goldenLog) *auction.State {
@@ -94,65 +88,47 @@ func replayGolden(t *testing.T, g goldenLog) *auction.State {
 	return state
 }
 
-// The logs of a whole auction keep their bytes, and amount to the same for ever.
-func TestGoldenLog(t *testing.T) {
-	const file = "testdata/log.json"
-	s := newScene(t)
-	id := s.Listed("seller", s.Terms())
-	s.Clock.Advance(time.Minute)
-	tie, leader := s.Bid(id, "anna", 1000), s.Bid(id, "ben", 1000)
-	s.Accept(leader)
-	s.Accept(tie)
-	end := s.State(id).End()
-	s.Clock.Set(end)
-	s.Accept(auctiontest.Restamped(s.Bid(id, "ben", 1049), end-2))
-	s.Accept(auctiontest.Restamped(s.Bid(id, "carl", auction.MaxAmount), end-1))
-	s.Ended(id)
-	made := goldenOf(s, id)
-
-	if *update {
-		data, err := json.MarshalIndent(made, "", "\t")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, append(data, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var golden goldenLog
-	if err := json.Unmarshal(data, &golden); err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(made, golden) {
-		t.Error("the same commands give other bytes than before")
-	}
-	if got := summary(replayGolden(t, golden)); got != golden.State {
-		t.Errorf("replays to %+v, want %+v", got, golden.State)
+// The logs of whole auctions keep their bytes, and amount to the same for ever.
+func TestGoldenLogs(t *testing.T) {
+	for _, story := range auctiontest.Stories() {
+		t.Run(story.Name, func(t *testing.T) {
+			clock := auctiontest.NewClock()
+			memory := auction.NewMemory(clock.Now, auctiontest.Signer{}, auctiontest.Zeros{})
+			s := auctiontest.NewStoryScene(t, memory, clock)
+			made := goldenOf(s, story.Tell(s))
+			file := filepath.Join("testdata", story.Name+".json")
+			if *update {
+				data, err := json.MarshalIndent(made, "", "\t")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, append(data, '\n'), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden := readGolden(t, file)
+			if !reflect.DeepEqual(made, golden) {
+				t.Error("the same commands give other bytes than before")
+			}
+			if got := auctiontest.Summarize(replayGolden(t, golden)); got != golden.State {
+				t.Errorf("replays to %+v, want %+v", got, golden.State)
+			}
+		})
 	}
 }
 
 // The logs of each release that are kept in testdata replay to the state and the
-// hashes that they had then. A release adds a folder; none is ever changed.
+// hashes that they had then. A release adds a folder with a log of each story;
+// none is ever changed.
 func TestReleasedLogs(t *testing.T) {
-	files, err := filepath.Glob("testdata/v[0-9]*/log.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no kept logs: %v", err)
+	files, err := filepath.Glob("testdata/v[0-9]*/*.json")
+	if err != nil || len(files) < len(auctiontest.Stories()) {
+		t.Fatalf("%d kept logs: %v", len(files), err)
 	}
 	for _, file := range files {
-		t.Run(filepath.Base(filepath.Dir(file)), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var kept goldenLog
-			if err := json.Unmarshal(data, &kept); err != nil {
-				t.Fatal(err)
-			}
-			if got := summary(replayGolden(t, kept)); got != kept.State {
+		t.Run(strings.TrimPrefix(file, "testdata/"), func(t *testing.T) {
+			kept := readGolden(t, file)
+			if got := auctiontest.Summarize(replayGolden(t, kept)); got != kept.State {
 				t.Errorf("replays to %+v, want %+v", got, kept.State)
 			}
 		})

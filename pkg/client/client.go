@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sigilo/sigilo/pkg/accept"
@@ -59,9 +60,10 @@ type Client struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
-	enrolling sync.Mutex // one enrolment, renewal or token at a time
-	syncing   sync.Mutex // one reading of the house log at a time
-	amending  sync.Mutex // one change of a record of a close at a time
+	enrolling sync.Mutex   // one enrolment, renewal or token at a time
+	sending   atomic.Int32 // commands that wait for their answers
+	syncing   sync.Mutex   // one reading of the house log at a time
+	amending  sync.Mutex   // one change of a record of a close at a time
 
 	dialing chan struct{} // has room for one: one connection attempt at a time
 	opened  time.Time     // when the last one succeeded; of who dials

@@ -211,6 +211,8 @@ func (c *Client) Send(ctx context.Context, p Prepared) (Placed, error) {
 	if err := c.profile.save("pending/"+string(p.Pseudonym), p); err != nil {
 		return Placed{}, err
 	}
+	c.sending.Add(1)
+	defer c.sending.Add(-1)
 	tries := 0
 	answer, err := c.ask(ctx, func(id uint32) wire.ClientMessage {
 		if tries++; tries > 1 && p.Undecided == "" {

@@ -153,7 +153,9 @@ func (c *Client) session(ctx context.Context) (token string, chain [][]byte, err
 	if token != "" {
 		return token, chain, nil
 	}
-	if c.nearEnd(chain) {
+	// A command that was signed under this certificate, and is not committed yet, the
+	// house takes in a session under this one alone.
+	if c.nearEnd(chain) && c.sending.Load() == 0 {
 		if err := c.renew(ctx); err != nil {
 			c.options.Log.WarnContext(ctx, "the certificate was not renewed", "error", err)
 		}

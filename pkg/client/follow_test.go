@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -61,6 +62,60 @@ func TestFollowGoesOn(t *testing.T) {
 		must(enrol(t).Bid(within(t), id, amount))(t)
 	}
 	wantEvents(t, f, auction.SomeoneListed, auction.SomeoneBid, auction.SomeoneBid)
+}
+
+// A client that is cut off because it does not read fast enough asks for what
+// comes after its last event, and gets what was dropped with the connection, also
+// the receipt of its own bid: nothing is missing, and nothing comes twice.
+func TestCutOffForSlowness(t *testing.T) {
+	l := newLiar(t)
+	id := enrol(t).list(t)
+	first := must(enrol(t).Bid(within(t), id, 1000))(t)
+	p := enrolAt(t, l)
+	var tap atomic.Pointer[tapped]
+	l.onConnect = func(c *tapped) { tap.Store(c) }
+	asked := make(chan *wire.FollowRequest, 2)
+	l.toHouse = func(m wire.ClientMessage) bool {
+		if f, ok := m.(*wire.FollowRequest); ok {
+			asked <- f
+		}
+		return true
+	}
+	var behind, cut atomic.Bool // it has got two events, and will get no more
+	l.toClient = func(m wire.ServerMessage) []wire.ServerMessage {
+		if !behind.Load() || cut.Load() {
+			return pass(m)
+		}
+		switch m.(type) {
+		case *wire.EventNotice:
+			return drop
+		case *wire.ReceiptAnswer:
+			cut.Store(true)
+			tap.Load().cut(wire.CloseSlow)
+			return nil
+		}
+		return pass(m)
+	}
+
+	f := must(p.Follow(within(t), auction.LogID(id)))(t)
+	wantEvents(t, f, auction.SomeoneListed, auction.SomeoneBid)
+	if from := <-asked; from.Seq != 0 || from.Leaf != nil {
+		t.Fatalf("it asks for what comes after event %d", from.Seq)
+	}
+	behind.Store(true)
+	own := must(p.Bid(within(t), id, 1500))(t)
+	must(enrol(t).Bid(within(t), id, 2000))(t)
+	for seq := uint64(3); seq <= 4; seq++ {
+		if e := must(f.Next(within(t)))(t); e.Seq != seq {
+			t.Fatalf("event %d comes instead of %d", e.Seq, seq)
+		}
+	}
+	if from := <-asked; from.Seq != 2 || from.Leaf == nil || *from.Leaf != first.Receipt.Leaf {
+		t.Errorf("it asks for what comes after event %d", from.Seq)
+	}
+	if n := l.sent(own.Prepared.Pseudonym); n != 2 || own.Receipt.Seq != 3 {
+		t.Errorf("the bid was sent %d times and is event %d", n, own.Receipt.Seq)
+	}
 }
 
 // A house that leaves something out, or shows another history than before, is

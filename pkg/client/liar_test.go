@@ -247,6 +247,11 @@ func (tap *tapped) send(ctx context.Context, messages ...wire.ServerMessage) err
 	return tap.down.Write(ctx, sealed)
 }
 
+// cut ends a connection with a code, as a replica does.
+func (tap *tapped) cut(code wire.CloseCode) {
+	_ = tap.down.Close(websocket.StatusCode(code), "") // an error: the client has gone by itself
+}
+
 func (l *liar) count(command *wire.CommandRequest) {
 	signed, err := wire.ParseCommand([]byte(command.JWS))
 	if err != nil {

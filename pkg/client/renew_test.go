@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,6 +74,35 @@ func TestRenewedBeforeTheEnd(t *testing.T) {
 	}
 	if left := must(bidder.Certificate())(t).NotAfter.Sub(time.Now().Add(ahead)); left < time.Hour {
 		t.Errorf("the new certificate lasts for %v", left)
+	}
+}
+
+// A command that waits for its answer keeps its certificate while that is good: under
+// the next one the house would take it for a command of before, and refuse it.
+func TestNoRenewalUnderACommand(t *testing.T) {
+	l := newLiar(t)
+	seller := enrol(t)
+	id := must(seller.List(within(t), client.Listing{
+		Title: "A clock", Currency: "EUR", Minimum: 1000, Closes: must(seller.Now(within(t)))(t).Add(24 * time.Hour),
+	}))(t).Prepared.Auction
+	bidder := enrolAt(t, l)
+	var tap atomic.Pointer[tapped]
+	l.onConnect = func(c *tapped) { tap.Store(c) }
+	var ended atomic.Bool
+	l.toHouse = func(m wire.ClientMessage) bool {
+		if !isBid(m) || !ended.CompareAndSwap(false, true) {
+			return true
+		}
+		check(t, tap.Load().send(t.Context(), &wire.RefusedAnswer{ID: m.RequestID(), Code: auction.CodeTokenExpired}))
+		return false
+	}
+	bid := must(bidder.PrepareBid(within(t), id, 1000))(t)
+	certificate := must(bidder.Certificate())(t)
+	advance(t, certificate.NotAfter.Add(-59*time.Minute).Sub(time.Now().Add(ahead)))
+	must(bidder.Now(within(t)))(t) // so that it knows how late it is
+	placed := must(bidder.Send(within(t), bid))(t)
+	if !ended.Load() || thumbprint(t, placed) != certificate.Thumbprint {
+		t.Error("the bid was not sent again over another session, or not under its certificate")
 	}
 }
 

@@ -347,16 +347,19 @@ func TestDishonestListing(t *testing.T) {
 		want   string
 		change func(*auction.Terms)
 		of     *identity.Issuer
+		late   time.Duration // that it arrived after its stamp
 	}{
-		"too short":            {"bad_terms", func(t *auction.Terms) { t.Closes = start + 9*second }, h.ca},
-		"too long":             {"bad_terms", func(t *auction.Terms) { t.Closes = start.Add(auction.MaxOpen + time.Microsecond) }, h.ca},
-		"under another policy": {"unknown_policy", func(t *auction.Terms) { t.Policy[0] ^= 1 }, h.ca},
-		"of a stranger":        {"bad_certificate", func(*auction.Terms) {}, newHouse(t, houseOptions{}).ca},
+		"too short":            {"bad_terms", func(t *auction.Terms) { t.Closes = start + 9*second }, h.ca, 0},
+		"too long":             {"bad_terms", func(t *auction.Terms) { t.Closes = start.Add(auction.MaxOpen + time.Microsecond) }, h.ca, 0},
+		"under another policy": {"unknown_policy", func(t *auction.Terms) { t.Policy[0] ^= 1 }, h.ca, 0},
+		"of a stranger":        {"bad_certificate", func(*auction.Terms) {}, newHouse(t, houseOptions{}).ca, 0},
+		"hoarded":              {"stamp_too_old", func(*auction.Terms) {}, h.ca, 5*time.Second + time.Microsecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLog(h)
 			terms := testTerms(h)
 			c.change(&terms)
+			l.change = func(_ *auction.Event, p *auction.Private) { p.Arrival = start.Add(c.late) }
 			l.list(h.personOf(c.of, identity.RoleParticipant, start.Std().Add(-time.Hour), start.Std().Add(time.Hour)), terms)
 			b := &Bundle{Kind: Audit, Roots: []auction.Blob{h.rootDER}, Policy: h.policyDoc, Certificates: l.chains, Entries: l.entries}
 			b.Head = must(h.signer.SignHead(testHouse, auction.LogID(l.id), auction.Head{Size: 1, Root: l.leaves[0]}))(t)

@@ -18,6 +18,7 @@ type run struct {
 	*house
 	random  *mathrand.Rand
 	now     auction.Time
+	behind  auction.Time // how far the clock of the replica at work is
 	store   *auction.Memory
 	checker *accept.Checker
 	id      auction.ID
@@ -131,7 +132,7 @@ func newRun(h *house, seed uint64) *run {
 		house: h, random: mathrand.New(mathrand.NewPCG(seed, 1)), now: start,
 		mine: make(map[auction.Participant][]auction.Answer),
 	}
-	r.store = auction.NewMemory(func() (auction.Time, error) { return r.now, nil }, h.signer, rand.Reader)
+	r.store = auction.NewMemory(func() (auction.Time, error) { return r.now - r.behind, nil }, h.signer, rand.Reader)
 	r.checker = must(accept.New(testHouse, [][]byte{h.rootDER}, nil))(h.t)
 	for range 4 {
 		r.people = append(r.people, h.person())
@@ -189,7 +190,8 @@ func (r *run) round(ts, arrival auction.Time) {
 	}
 }
 
-// place does what a replica does with a command.
+// place does what a replica does with a command. The clock of some is behind by
+// more than a stamp may be ahead: the rules go by what the log has seen.
 func (r *run) place(p person, c wire.Command, ts auction.Time) error {
 	r.t.Helper()
 	c.DisclosureKey = must(ecdh.P256().GenerateKey(rand.Reader))(r.t).PublicKey().Bytes()
@@ -197,7 +199,11 @@ func (r *run) place(p person, c wire.Command, ts auction.Time) error {
 	cert := must(r.checker.Verifier().Verify(p.chain, identity.RoleParticipant, ts.Std()))(r.t)
 	by := &accept.Party{Certificate: cert, Chain: blobs(p.chain), Role: identity.RoleParticipant, CRL: 3}
 	accepted := must(r.checker.Command(by, signed, r.stamps(signed.Digest, ts), nil, auction.PolicyHash(r.policyDoc), r.policy))(r.t)
+	if r.random.IntN(2) == 0 {
+		r.behind = auction.Time(r.random.IntN(int(3 * second)))
+	}
 	answer, err := r.store.Place(r.t.Context(), accepted)
+	r.behind = 0
 	if err == nil {
 		r.mine[cert.Participant] = append(r.mine[cert.Participant], answer)
 	}

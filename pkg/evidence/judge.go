@@ -1,6 +1,8 @@
 package evidence
 
 import (
+	"math"
+
 	"github.com/sigilo/sigilo/pkg/auction"
 )
 
@@ -13,15 +15,18 @@ func judgeListing(c auction.Command, arrival auction.Time, p auction.Policy) err
 	if !c.Listing.InSpan(c.TS) {
 		return auction.Refuse(auction.CodeBadTerms, "the auction closes too soon or too late after its listing")
 	}
-	return judgeArrival(c.TS, arrival, p)
+	// The house log may have seen a later arrival, and by that one it was no earlier.
+	return judgeArrival(c.TS, arrival, math.MaxInt64, p)
 }
 
 // judgeArrival holds that a command arrived neither before its stamp nor long after.
-func judgeArrival(ts, arrival auction.Time, p auction.Policy) error {
+// The rules go by the latest arrival in the log so far (14.3, now), which is one from
+// earliest to latest.
+func judgeArrival(ts, earliest, latest auction.Time, p auction.Policy) error {
 	switch {
-	case arrival < ts-auction.Time(p.Skew):
+	case latest < ts-auction.Time(p.Skew):
 		return auction.Refuse(auction.CodeStampInFuture, "it arrived before its time stamp")
-	case arrival > ts+auction.Time(p.Freshness):
+	case earliest > ts+auction.Time(p.Freshness):
 		return auction.Refuse(auction.CodeStampTooOld, "it arrived too long after its time stamp")
 	}
 	return nil
@@ -41,8 +46,9 @@ func judgeWithdrawal(s *auction.State, ev auction.Event) error {
 }
 
 // judgeShown holds of a bid or a withdrawal whose command is shown, in a log in
-// which others are not, the rules that the others do not matter for.
-func judgeShown(s *auction.State, c auction.Command, arrival auction.Time) error {
+// which others are not, the rules that the others do not matter for. arrived is the
+// latest at which it, or anything before it, can have arrived.
+func judgeShown(s *auction.State, c auction.Command, arrival, arrived auction.Time) error {
 	seller := s.Seller != (auction.Participant{}) // whether the listing's command is shown
 	switch bid := c.Kind == auction.KindBid; {
 	case bid && c.TermsHash != s.TermsHash:
@@ -60,7 +66,7 @@ func judgeShown(s *auction.State, c auction.Command, arrival auction.Time) error
 	case c.TS >= s.End():
 		return auction.Refuse(auction.CodeAuctionEnded, "a command stamped after the end")
 	}
-	return judgeArrival(c.TS, arrival, s.Policy)
+	return judgeArrival(c.TS, max(arrival, s.Arrival()), arrived, s.Policy)
 }
 
 // judgePublic holds what the public part of a bid shows of the rules: times to

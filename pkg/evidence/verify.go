@@ -224,7 +224,7 @@ func (r *replay) command(before *auction.State, e auction.Entry, ev auction.Even
 	case c.Kind == auction.KindList:
 		return judgeListing(c, private.Arrival, r.policy)
 	case r.bundle.Kind != Audit:
-		return judgeShown(before, c, private.Arrival)
+		return judgeShown(before, c, private.Arrival, r.arrived)
 	}
 	verdict := before.Judge(c, private.Arrival)
 	if err := verdict.Refusal(); err != nil {

@@ -65,12 +65,13 @@ func (s *Store) opened(ctx context.Context, log auction.LogID) (*view, error) {
 	return s.current(ctx, log)
 }
 
-// chain returns a chain of the log that is long enough to tell whether it has
-// the head: what is known already, if that is.
+// chain returns a chain of the log that tells whether it has the head: what is
+// known already, if that has it. That a head is none the log as it is now must say:
+// what is known may be of a history that is lost.
 func (s *Store) chain(ctx context.Context, log auction.LogID, head auction.Head) (*auction.Chain, error) {
 	v := s.views.get(log)
-	if size := v.chain().Size(); size > 0 && size >= head.Size {
-		return v.chain(), nil
+	if known := v.chain(); known.Has(head) {
+		return known, nil
 	}
 	var err error
 	if log == auction.HouseLog {

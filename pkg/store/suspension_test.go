@@ -22,7 +22,7 @@ import (
 func rollback(t *testing.T, c *redis.Client, id auction.ID) func() {
 	t.Helper()
 	prefix := "sigilo:{" + string(id) + "}:"
-	entries := c.XRange(t.Context(), prefix+"log", "-", "+").Val()
+	entries := streamOf(t, c, prefix+"log")
 	hashes := make(map[string]map[string]string)
 	for _, key := range c.Keys(t.Context(), prefix+"*").Val() {
 		if !strings.HasSuffix(key, ":log") {
@@ -31,9 +31,7 @@ func rollback(t *testing.T, c *redis.Client, id auction.ID) func() {
 	}
 	return func() {
 		c.Del(t.Context(), c.Keys(t.Context(), prefix+"*").Val()...)
-		for _, e := range entries {
-			c.XAdd(t.Context(), &redis.XAddArgs{Stream: prefix + "log", ID: e.ID, Values: e.Values})
-		}
+		putStream(t, c, prefix+"log", entries)
 		for key, fields := range hashes {
 			c.HSet(t.Context(), key, fields)
 		}
@@ -86,6 +84,34 @@ func TestLostEntrySuspends(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Accept(s.Bid(id, "ben", 2000))
+		s.CheckLogs()
+	})
+}
+
+// A replica that knows an entry which is lost takes no honest head for a false one,
+// which would be final: it finds the loss.
+func TestHeadOfWhatFollowsALoss(t *testing.T) {
+	eachRedis(t, func(t *testing.T, url string) {
+		clock := auctiontest.NewClock()
+		remembers := open(t, url, clock.Now)
+		s := auctiontest.NewScene(t, t.Name(), remembers, clock)
+		id := s.Listed("seller", s.Terms())
+		lose := rollback(t, client(t, url), id)
+		s.Accept(s.Bid(id, "anna", 1000))
+		s.State(id) // it has read it
+		lose()
+
+		s.Backend = open(t, url, clock.Now) // which has not seen it
+		s.Accept(s.Bid(id, "ben", 1000))
+		bid := s.Bid(id, "carl", 2000) // over a log as long as the one that is lost
+		s.Backend = remembers
+		if _, err := s.Send(bid); auction.CodeOf(err) != auction.CodeSuspended {
+			t.Fatalf("a bid over the new history: %v", err)
+		}
+		if err := s.Resume(t.Context(), id, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.Accept(auctiontest.Restamped(bid, clock.Time())) // nothing remembers that it was refused
 		s.CheckLogs()
 	})
 }

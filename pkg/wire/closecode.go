@@ -13,7 +13,7 @@ const (
 	CloseBadHandshake    CloseCode = 4001 // malformed, wrong mode or transcript, too late: do not repeat it
 	CloseBadFrame        CloseCode = 4002 // a frame that does not open, or no message in it: open a new session
 	CloseSlow            CloseCode = 4003 // the client does not read fast enough: resume from its positions
-	CloseRateLimited     CloseCode = 4004 // too many sessions, or too much that does not verify: wait, then open a new session
+	CloseRateLimited     CloseCode = 4004 // a later session took its place, or too much that does not verify: wait, then open a new session
 	CloseUnauthenticated CloseCode = 4005 // certificate or token not accepted: get new ones
 	CloseTokenEnded      CloseCode = 4006 // the session token ended: get a new one
 	CloseUnavailable     CloseCode = 4007 // no trusted time, no store, or not the log that was given out: try again, perhaps elsewhere

@@ -1,6 +1,7 @@
 package dms
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,9 @@ const (
 	requestRate  = 50 // a second
 	requestBurst = 100
 	// maxSessionsEach bounds the sessions of one participant: some devices, each
-	// with the next session open before it leaves the last one.
+	// with the next session open before it leaves the last one. One more ends the
+	// oldest: those of a network that was left stay until they miss a ping, and
+	// must not keep their owner out.
 	maxSessionsEach = 8
 	// No client makes a command whose signature or stamps do not hold, unless it
 	// is broken or means harm: it has falseBurst of them, and one more each
@@ -43,7 +46,7 @@ type record struct {
 	requests *rate.Limiter
 	lies     *rate.Limiter // commands that do not verify
 
-	sessions int       // guarded by conduct.mu
+	sessions []*conn   // the oldest first; guarded by conduct.mu
 	barred   time.Time // until then; guarded by conduct.mu
 }
 
@@ -52,9 +55,9 @@ func newConduct(now func() time.Time) *conduct {
 }
 
 var (
-	errBarred   = auction.Refuse(auction.CodeRateLimited, "commands of this participant did not verify too often: no session for a while")
-	errSessions = auction.Refuse(auction.CodeRateLimited, "too many sessions of this participant at once")
-	errMemory   = auction.Refuse(auction.CodeOverloaded, "this replica cannot keep count of more participants: try another")
+	errBarred = auction.Refuse(auction.CodeRateLimited, "commands of this participant did not verify too often: no session for a while")
+	errOldest = auction.Refuse(auction.CodeRateLimited, "too many sessions of this participant at once: a later one took the place of this one")
+	errMemory = auction.Refuse(auction.CodeOverloaded, "this replica cannot keep count of more participants: try another")
 )
 
 // admits refuses those who are kept out, before anything is done for them.
@@ -67,14 +70,15 @@ func (c *conduct) admits(p auction.Participant) error {
 	return nil
 }
 
-// enter begins a session of somebody who has shown to be it; leave must follow.
-func (c *conduct) enter(p auction.Participant) (*record, error) {
+// enter begins a session of somebody who has shown to be it; leave must follow. If
+// it is one too many, ousted is the one that the caller has to end for it.
+func (c *conduct) enter(p auction.Participant, session *conn) (r *record, ousted *conn, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := c.of[p]
+	r = c.of[p]
 	if r == nil {
 		if len(c.of) >= maxConduct && !c.forget() {
-			return nil, errMemory
+			return nil, nil, errMemory
 		}
 		r = &record{
 			requests: rate.NewLimiter(requestRate, requestBurst),
@@ -82,20 +86,22 @@ func (c *conduct) enter(p auction.Participant) (*record, error) {
 		}
 		c.of[p] = r
 	}
-	switch {
-	case c.now().Before(r.barred):
-		return nil, errBarred
-	case r.sessions >= maxSessionsEach:
-		return nil, errSessions
+	if c.now().Before(r.barred) {
+		return nil, nil, errBarred
 	}
-	r.sessions++
-	return r, nil
+	if len(r.sessions) == maxSessionsEach {
+		ousted = r.sessions[0]
+		r.sessions = slices.Delete(r.sessions, 0, 1)
+	}
+	r.sessions = append(r.sessions, session)
+	return r, ousted, nil
 }
 
-func (c *conduct) leave(r *record) {
+// leave ends a session, also one that made room for another.
+func (c *conduct) leave(r *record, session *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.sessions--
+	r.sessions = slices.DeleteFunc(r.sessions, func(s *conn) bool { return s == session })
 }
 
 // forget drops those of whom there is nothing to remember any more, and reports
@@ -103,7 +109,7 @@ func (c *conduct) leave(r *record) {
 func (c *conduct) forget() bool {
 	now, before := c.now(), len(c.of)
 	for p, r := range c.of {
-		if r.sessions == 0 && now.After(r.barred) && r.requests.TokensAt(now) >= requestBurst && r.lies.TokensAt(now) >= falseBurst {
+		if len(r.sessions) == 0 && now.After(r.barred) && r.requests.TokensAt(now) >= requestBurst && r.lies.TokensAt(now) >= falseBurst {
 			delete(c.of, p)
 		}
 	}

@@ -1,6 +1,8 @@
 package dms
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +23,7 @@ func TestConduct(t *testing.T) {
 	now := time.Now()
 	c := newConduct(func() time.Time { return now })
 	p := auctiontest.Participant("somebody")
-	r, err := c.enter(p)
+	r, _, err := c.enter(p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func TestConduct(t *testing.T) {
 	if got := auction.CodeOf(c.judge(r, errFalse)); got != auction.CodeRateLimited {
 		t.Fatalf("one lie more: %q", got)
 	}
-	c.leave(r)
+	c.leave(r, nil)
 	for when, want := range map[time.Duration]auction.Code{0: auction.CodeRateLimited, barredFor - 1: auction.CodeRateLimited, barredFor: ""} {
 		later := newConduct(func() time.Time { return now.Add(when) })
 		later.of = c.of
@@ -49,10 +51,10 @@ func TestConduct(t *testing.T) {
 			t.Errorf("after %v: %q, want %q", when, got, want)
 		}
 	}
-	if _, err := c.enter(p); auction.CodeOf(err) != auction.CodeRateLimited {
+	if _, _, err := c.enter(p, nil); auction.CodeOf(err) != auction.CodeRateLimited {
 		t.Errorf("a new session at once: %v", err)
 	}
-	if _, err := c.enter(auctiontest.Participant("somebody else")); err != nil {
+	if _, _, err := c.enter(auctiontest.Participant("somebody else"), nil); err != nil {
 		t.Errorf("somebody else: %v", err)
 	}
 }
@@ -63,34 +65,72 @@ func TestParticipantsSessionsAreOne(t *testing.T) {
 	now := time.Now()
 	c := newConduct(func() time.Time { return now })
 	p := auctiontest.Participant("somebody")
-	first, err := c.enter(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range maxSessionsEach - 1 {
-		if r, err := c.enter(p); err != nil || r != first {
-			t.Fatalf("another session: %v", err)
+	sessions := make([]*conn, maxSessionsEach)
+	var first *record
+	for i := range sessions {
+		sessions[i] = new(conn)
+		r, ousted, err := c.enter(p, sessions[i])
+		if err != nil || ousted != nil || first != nil && r != first {
+			t.Fatalf("session %d: %v", i+1, err)
 		}
-	}
-	if _, err := c.enter(p); auction.CodeOf(err) != auction.CodeRateLimited {
-		t.Errorf("one session too many: %v", err)
+		first = r
 	}
 	if !first.requests.AllowN(now, requestBurst) || first.requests.AllowN(now, 1) {
 		t.Error("another allowance than the burst")
 	}
-	for range maxSessionsEach {
-		c.leave(first)
+	for _, s := range sessions {
+		c.leave(first, s)
 	}
 	if c.forget() {
 		t.Error("somebody who has used up the allowance is forgotten")
 	}
-	if again, err := c.enter(p); err != nil || again.requests.AllowN(now, 1) {
+	if again, _, err := c.enter(p, sessions[0]); err != nil || again.requests.AllowN(now, 1) {
 		t.Errorf("coming back renews the allowance: %v", err)
 	}
-	c.leave(first)
+	c.leave(first, sessions[0])
 	now = now.Add(requestBurst / requestRate * time.Second)
 	if !c.forget() || len(c.of) != 0 {
 		t.Error("somebody of whom nothing is to be remembered is remembered")
+	}
+}
+
+// One session too many ends the oldest, with the code that tells its client to
+// wait, and so on: whoever changes networks is not kept out by what is left behind.
+func TestOneSessionTooManyEndsTheOldest(t *testing.T) {
+	s := newStage(t, nil)
+	begin := func(name string) (*conn, *websocket.Conn) {
+		t.Helper()
+		c := s.srv.newConn()
+		client, stop := s.pair(c)
+		t.Cleanup(stop)
+		c.party = party(name)
+		if err := c.begin(); err != nil {
+			t.Fatal(err)
+		}
+		return c, client
+	}
+	other, _ := begin("somebody else")
+	var sessions []*conn
+	var clients []*websocket.Conn
+	for range maxSessionsEach + 2 {
+		session, client := begin("somebody")
+		sessions, clients = append(sessions, session), append(clients, client)
+	}
+	for i, client := range clients[:2] {
+		_, _, err := client.Read(t.Context())
+		var closed websocket.CloseError
+		if !errors.As(err, &closed) || closed.Code != websocket.StatusCode(wire.CloseRateLimited) || closed.Reason != string(auction.CodeRateLimited) {
+			t.Errorf("session %d ended with %v", i+1, err)
+		}
+		s.srv.conduct.leave(sessions[i].record, sessions[i]) // as it does in the end, and takes no other's place
+	}
+	if left := sessions[0].record.sessions; !slices.Equal(left, sessions[2:]) {
+		t.Errorf("%d sessions are left, or others", len(left))
+	}
+	for _, c := range append(sessions[2:], other) {
+		if c.life.ended {
+			t.Error("another session was ended")
+		}
 	}
 }
 
@@ -117,8 +157,7 @@ func TestFalseSignaturesEndTheSession(t *testing.T) {
 	defer stop()
 	c.party = party("liar")
 	c.party.Certificate.Key = &other.PublicKey
-	c.record, err = s.srv.conduct.enter(c.party.Certificate.Participant)
-	must(err)
+	must(c.begin())
 	jws, err := wire.Sign(key, c.party.Certificate.Thumbprint, wire.Command{
 		House: "demo", Kind: auction.KindAllItems, Pseudonym: "7c1a2f60-4a55-4a0b-9d1c-5f0e3a9b6d21",
 	}, nil)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
@@ -45,6 +46,7 @@ type conn struct {
 	ctx     context.Context // of all that is done for it; the door may end a handshake
 	cancel  context.CancelFunc
 	life    life
+	turns   atomic.Uint64  // of the reader: odd while it is at work on a message
 	tasks   sync.WaitGroup // what runs beside the reader
 
 	follows    map[auction.LogID]func() // owned by the reader: ends each follow
@@ -82,7 +84,7 @@ func (c *conn) serve(ws *websocket.Conn, plain *plainConn) {
 	}
 	metrics.handshake(nil)
 	if c.record != nil {
-		defer c.srv.conduct.leave(c.record)
+		defer c.srv.conduct.leave(c.record, c)
 	}
 	mode := ws.Subprotocol()
 	metrics.sessions.WithLabelValues(mode).Inc()
@@ -152,10 +154,20 @@ func (c *conn) shakeHands(ws *websocket.Conn) error {
 	if err := c.srv.door.settle(c, false); err != nil {
 		return err
 	}
-	if c.record, err = c.srv.conduct.enter(party.Certificate.Participant); err != nil {
+	return c.begin()
+}
+
+// begin begins a session of a participant who is authenticated, and ends the
+// oldest one of too many.
+func (c *conn) begin() error {
+	record, ousted, err := c.srv.conduct.enter(c.party.Certificate.Participant, c)
+	if err != nil {
 		return err
 	}
-	c.limiter = c.record.requests
+	c.record, c.limiter = record, record.requests
+	if ousted != nil {
+		ousted.end(errOldest)
+	}
 	return nil
 }
 
@@ -210,11 +222,13 @@ func (c *conn) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		c.turns.Add(1)
 		if c.session == nil {
 			err = c.handleAside(ctx, message)
 		} else {
 			err = c.handle(ctx, message)
 		}
+		c.turns.Add(1)
 		if err != nil {
 			return err
 		}

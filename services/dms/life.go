@@ -86,12 +86,21 @@ func (c *conn) tick() {
 	l.timer.Reset(c.srv.byeAfter)
 }
 
-// ping ends the connection unless the client answers. It takes a goroutine of
-// its own for as long as that takes, and not for longer.
+// ping asks the client for a sign of life. It takes a goroutine of its own for as
+// long as that takes, and not for longer.
 func (c *conn) ping() {
-	ctx, cancel := context.WithTimeout(c.ctx, writeTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, pongWithin)
 	defer cancel()
-	if err := c.socket.ws.Ping(ctx); err != nil {
+	c.awaitPong(ctx)
+}
+
+// awaitPong ends the connection if the client sends nothing before ctx ends, neither
+// the answer to a ping nor anything else. While the reader is at work the answer
+// waits behind what came before it, and its absence says nothing of the client.
+func (c *conn) awaitPong(ctx context.Context) {
+	turns := c.turns.Load()
+	err := c.socket.ws.Ping(ctx)
+	if atWork := turns%2 == 1 || turns != c.turns.Load(); err != nil && !atWork {
 		c.end(err)
 	}
 }

@@ -1,6 +1,7 @@
 package dms
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"io"
@@ -23,19 +24,9 @@ func (s *server) extend(c echo.Context) error {
 		Auction string       `json:"auction"`
 		Ends    auction.Time `json:"ends"` // microseconds
 	}
-	if err := readOrder(c, &request); err != nil {
-		return err
-	}
-	id, err := auction.ParseID(request.Auction)
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	if err := s.store.Extend(ctx, id, request.Ends); err != nil {
-		return err
-	}
-	s.log.InfoContext(ctx, "auction extended by the operator", "auction", string(id))
-	return c.JSON(http.StatusOK, struct{}{})
+	return s.order(c, "extend", &request, &request.Auction, func(ctx context.Context, id auction.ID) error {
+		return s.store.Extend(ctx, id, request.Ends)
+	})
 }
 
 // cancelAuction ends an auction without a sale, by an entry that all may see.
@@ -43,19 +34,7 @@ func (s *server) cancelAuction(c echo.Context) error {
 	var request struct {
 		Auction string `json:"auction"`
 	}
-	if err := readOrder(c, &request); err != nil {
-		return err
-	}
-	id, err := auction.ParseID(request.Auction)
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	if err := s.store.Cancel(ctx, id); err != nil {
-		return err
-	}
-	s.log.InfoContext(ctx, "auction cancelled by the operator", "auction", string(id))
-	return c.JSON(http.StatusOK, struct{}{})
+	return s.order(c, "cancel", &request, &request.Auction, s.store.Cancel)
 }
 
 // resume ends the suspension of an auction, by an entry that all may see.
@@ -64,18 +43,26 @@ func (s *server) resume(c echo.Context) error {
 		Auction string       `json:"auction"`
 		Ends    auction.Time `json:"ends,omitzero"` // microseconds
 	}
-	if err := readOrder(c, &request); err != nil {
+	return s.order(c, "resume", &request, &request.Auction, func(ctx context.Context, id auction.ID) error {
+		return s.store.Resume(ctx, id, request.Ends)
+	})
+}
+
+// order reads what an operator wants of an auction into request, whose member name
+// says which auction it is, and has it done.
+func (s *server) order(c echo.Context, verb string, request any, name *string, do func(context.Context, auction.ID) error) error {
+	if err := readOrder(c, request); err != nil {
 		return err
 	}
-	id, err := auction.ParseID(request.Auction)
+	id, err := auction.ParseID(*name)
 	if err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
-	if err := s.store.Resume(ctx, id, request.Ends); err != nil {
+	if err := do(ctx, id); err != nil {
 		return err
 	}
-	s.log.InfoContext(ctx, "auction resumed by the operator", "auction", string(id))
+	s.log.InfoContext(ctx, "an order of the operator is carried out", "order", verb, "auction", string(id))
 	return c.JSON(http.StatusOK, struct{}{})
 }
 

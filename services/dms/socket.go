@@ -19,6 +19,8 @@ const (
 	// pingEvery keeps middle boxes from dropping an idle connection, and finds
 	// clients that vanished.
 	pingEvery = 25 * time.Second
+	// pongWithin is how long a client that sends nothing has to answer a ping.
+	pongWithin = 10 * time.Second
 )
 
 // socket is a WebSocket that carries whole messages of one type.
