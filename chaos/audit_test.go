@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sigilo/sigilo/pkg/auction"
@@ -66,6 +67,11 @@ func plantDamage(t *testing.T, sound *record) {
 			events := slices.Clone(p.events[log])
 			events[1], events[2] = events[2], events[1]
 			p.events[log] = events
+		}, missed},
+		{"a listing that a spectator never saw", func(t *testing.T, r *record) {
+			i := slices.IndexFunc(r.people, func(p *statement) bool { return strings.HasPrefix(p.name, "spectator") })
+			p := r.people[i]
+			p.events[auction.HouseLog] = p.events[auction.HouseLog][:len(r.house)-1]
 		}, missed},
 		{"somebody is shown another head", func(_ *testing.T, r *record) {
 			id := r.auctions[0].id

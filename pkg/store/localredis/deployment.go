@@ -59,7 +59,8 @@ func Standalone(dir string) (*Deployment, error) {
 // primary takes writes only while it has a replica. The files are in dir.
 func Sentinel(dir string) (*Deployment, error) { return SentinelBehind(nil)(dir) }
 
-// SentinelBehind returns what starts the same behind a front; nil is none.
+// SentinelBehind returns what starts the same behind a front; nil is none. There,
+// Sentinels wait for three seconds, since the front may be slow on a busy machine.
 func SentinelBehind(front Front) func(dir string) (*Deployment, error) {
 	return func(dir string) (*Deployment, error) { return startSentinel(dir, front) }
 }
@@ -103,14 +104,18 @@ func (d *Deployment) watchedArgs(s *Server) ([]string, error) {
 // sentinelArgs writes the file in which a Sentinel keeps what it learns.
 func (d *Deployment) sentinelArgs(s *Server) ([]string, error) {
 	file := filepath.Join(s.dir, "sentinel.conf")
+	missed := 1500 // ms
+	if d.front != nil {
+		missed = 3000
+	}
 	config := fmt.Sprintf(`bind %[1]s
 port %[2]d
 dir %[3]s
 sentinel monitor %[4]s %[1]s %[5]s 2
-sentinel down-after-milliseconds %[4]s 1500
+sentinel down-after-milliseconds %[4]s %[6]d
 sentinel failover-timeout %[4]s 5000
 sentinel parallel-syncs %[4]s 2
-`, host, s.port, s.dir, master, portOf(d.Servers[0].at))
+`, host, s.port, s.dir, master, portOf(d.Servers[0].at), missed)
 	if s.source != "" {
 		config += fmt.Sprintf("bind-source-addr %s\nsentinel announce-ip %s\nsentinel announce-port %s\n", s.source, host, portOf(s.at))
 	}
