@@ -28,7 +28,7 @@ while read -r folder name; do
   fi
   # Minimizing an interesting input may take a minute of its own: not here.
   (cd "$folder" && "$work/program" -test.run '^$' -test.fuzz "^$name\$" -test.fuzztime "$amount" \
-    -test.fuzzminimizetime 100x -test.fuzzcachedir "$cache" -test.timeout 10m)
+    -test.fuzzminimizetime 100x -test.fuzzcachedir "$cache" -test.timeout 10m </dev/null)
   count=$((count + 1))
 done <<<"$targets"
 echo "fuzz: $count targets hold"
