@@ -33,7 +33,7 @@ const (
 	hostilePlaces = 200
 	// maxFlood bounds the tries: beyond it the generator has no time for the
 	// honest bids.
-	maxFlood = 100_000
+	maxFlood = 1_000_000
 	// inTime is how long after it was due an honest bid's receipt still counts.
 	inTime = time.Second
 	// floodBuilds is for how long a flood goes on before its measure begins.
@@ -89,7 +89,7 @@ func Hostile(ctx context.Context, cfg HostileConfig) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	e, err := recruit(ctx, t, cfg.Flood)
+	e, err := recruit(ctx, t, cfg.Flood, cfg.Duration+2*floodBuilds)
 	if err != nil {
 		return Result{}, err
 	}
@@ -138,9 +138,9 @@ func (c HostileConfig) measure(ctx context.Context, h *ownHouse, t *traffic, e *
 	set("generator_cores", (after.generator-before.generator).Seconds()/seconds)
 	set("dms_memory_mb", float64(after.dms.Memory)/(1<<20))
 	if n := after.dms.Timed - before.dms.Timed; n > 0 {
-		// A pair is two verifications; all processors could do so many.
+		// A bid takes a pair of verifications; all processors could do so many.
 		pair := (after.dms.Floor - before.dms.Floor).Seconds() / float64(n)
-		result.ratio("offered_to_capacity_"+a.name, float64(tries)/seconds, 2*float64(runtime.NumCPU())/pair)
+		result.ratio("offered_to_capacity_"+a.name, float64(tries)/seconds, float64(runtime.NumCPU())/pair)
 	}
 	return nil
 }
