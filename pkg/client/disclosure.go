@@ -173,10 +173,29 @@ func (c *Client) openDisclosure(closing Closing, m wire.Message, keys *identity.
 		return nil, auction.Refuse(auction.CodeBadSignature, "the counterpart sealed something that does not open")
 	}
 	c.received(presentation)
-	return identity.VerifyPresentation(string(presentation), keys, identity.Expectation{
+	theirs, err := identity.VerifyPresentation(string(presentation), keys, identity.Expectation{
 		House: c.profile.house.House, Holder: auction.Participant(closing.Counterpart),
 		Audience: c.profile.house.House, Nonce: nonce, At: now.Std(),
 	})
+	if err != nil {
+		return nil, err
+	}
+	return theirs, closing.leastIn(theirs)
+}
+
+// leastIn refuses claims that lack one of those that the terms demand of both
+// sides: who says less than that has not disclosed.
+func (c Closing) leastIn(claims map[string]string) error {
+	terms, err := auction.ParseTerms([]byte(c.Terms))
+	if err != nil {
+		return err
+	}
+	for _, name := range terms.Disclose {
+		if _, there := claims[name]; !there {
+			return auction.Refuse(auction.CodeBadSignature, "the counterpart disclosed less than the terms demand")
+		}
+	}
+	return nil
 }
 
 // nonce binds a presentation to this sale and to its sender: house, auction,
