@@ -196,3 +196,47 @@ func TestModeOfSession(t *testing.T) {
 		})
 	}
 }
+
+// While no replica takes it, a client tries one after the other, with pauses
+// that double: a house that comes back is not met by a storm.
+func TestPausesBetweenDials(t *testing.T) {
+	type dial struct {
+		replica int
+		at      time.Time
+	}
+	dials := make(chan dial, 64)
+	urls := make([]string, 2)
+	for i := range urls {
+		busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			dials <- dial{i, time.Now()}
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}))
+		t.Cleanup(busy.Close)
+		urls[i] = busy.URL
+	}
+	p := enrol(t, urls...)
+	ctx, give := context.WithCancel(within(t))
+	gaveUp := make(chan error, 1)
+	go func() {
+		_, err := p.Items(ctx)
+		gaveUp <- err
+	}()
+	// A pause is at least half of what it is about: 100 ms, and twice that each
+	// time. A slow machine only makes it longer.
+	first := <-dials
+	last, least := first, time.Duration(0)
+	for n := 1; n <= 4; n++ {
+		next := <-dials
+		if next.replica == last.replica {
+			t.Errorf("dials %d and %d went to the same replica", n, n+1)
+		}
+		last, least = next, least+50*time.Millisecond<<(n-1)
+		if after := next.at.Sub(first.at); after < least {
+			t.Errorf("dial %d came after %v, not %v or more", n+1, after, least)
+		}
+	}
+	give()
+	if err := <-gaveUp; !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v", err)
+	}
+}
