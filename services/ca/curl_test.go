@@ -89,6 +89,12 @@ func TestCurlAndOpenSSL(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}
+	revoked := string(s.must("openssl", "crl", "-in", "crl.pem", "-noout", "-text"))
+	for _, says := range []string{"X509v3 CRL Number", "Next Update: ", "X509v3 CRL Reason Code", "Key Compromise"} {
+		if strings.Count(revoked, says) != 1 {
+			t.Errorf("the revocation list does not say %q once:\n%s", says, revoked)
+		}
+	}
 	// The certificate is of her key, and names nobody.
 	if got, want := s.must("openssl", "x509", "-in", "alice.pem", "-noout", "-pubkey"), s.must("openssl", "pkey", "-in", "alice.key", "-pubout"); string(got) != string(want) {
 		t.Error("the certificate is of another key")
