@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"os"
+	"time"
 
+	"github.com/sigilo/sigilo/pkg/auction"
 	"github.com/sigilo/sigilo/pkg/ops"
 	"github.com/sigilo/sigilo/services/ca/registry"
 )
@@ -17,12 +19,12 @@ type backupFlags struct {
 func backup(ctx context.Context, args []string) error {
 	program := ops.Program{
 		Name:        "ca backup",
-		Description: "Writes a copy of the registry to the standard output, while the CA goes on working. It holds names: keep it as the registry itself.",
+		Description: "Writes a copy of the registry to the standard output, while the CA goes on working, and records that in the audit table. It holds names: keep it as the registry itself.",
 		Example:     "ca backup --registry registry.db > registry-backup.db",
 	}
 	var flags backupFlags
 	if err := program.Parse(&flags, args); err != nil {
 		return err
 	}
-	return registry.Backup(ctx, flags.Registry, os.Stdout)
+	return registry.Backup(ctx, flags.Registry, os.Stdout, auction.TimeOf(time.Now()))
 }

@@ -188,7 +188,7 @@ func houseOn(t *testing.T, ctx context.Context, dir string) (*allinone.House, fu
 func backUp(t *testing.T, ctx context.Context, from, to string) {
 	t.Helper()
 	var names bytes.Buffer
-	if err := registry.Backup(ctx, filepath.Join(from, "registry.db"), &names); err != nil {
+	if err := registry.Backup(ctx, filepath.Join(from, "registry.db"), &names, auction.TimeOf(time.Now())); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(to, "registry.db"), names.Bytes(), 0o600); err != nil {

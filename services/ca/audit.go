@@ -31,6 +31,7 @@ type auditEntry struct {
 	Person      int64           `json:"person,omitzero"`
 	Participant string          `json:"participant,omitempty"`
 	Serial      string          `json:"serial,omitempty"`
+	Reason      string          `json:"reason,omitempty"` // of what is revoked, as the request has it
 }
 
 type auditAnswer struct {
@@ -60,6 +61,9 @@ func (s *server) audit(c echo.Context) error {
 		entry := auditEntry{ID: e.ID, At: e.At, Action: e.Action, Person: e.Person, Serial: e.Serial}
 		if e.Participant != nil {
 			entry.Participant = e.Participant.String()
+		}
+		if e.Reason != nil {
+			entry.Reason = wordOf(*e.Reason)
 		}
 		page.Entries = append(page.Entries, entry)
 	}

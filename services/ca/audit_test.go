@@ -43,7 +43,7 @@ func TestAudit(t *testing.T) {
 		{ID: 2, At: at, Action: "enrolled", Person: 1, Participant: key, Serial: cert.Serial},
 		{ID: 3, At: later, Action: "renewed", Person: 1, Participant: key, Serial: alice.certificate().Serial},
 		{ID: 4, At: later, Action: "listed"},
-		{ID: 5, At: later, Action: "revoked", Person: 1, Participant: key},
+		{ID: 5, At: later, Action: "revoked", Person: 1, Participant: key, Reason: "withdrawn"},
 		{ID: 6, At: later, Action: "exported"},
 	}
 	if diff := cmp.Diff(want, ca.entries()); diff != "" {

@@ -95,6 +95,16 @@ var reasons = map[string]identity.RevocationReason{
 	"withdrawn":      identity.ReasonWithdrawn,
 }
 
+// wordOf is the word of a reason that came as one, or from an erasure.
+func wordOf(reason identity.RevocationReason) string {
+	for word, r := range reasons {
+		if r == reason {
+			return word
+		}
+	}
+	return ""
+}
+
 // maxSerial bounds the text of a serial number: 20 octets (RFC 5280 4.1.2.2).
 const maxSerial = 40
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,8 @@ func TestBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	var copied bytes.Buffer
-	if err := Backup(t.Context(), path, &copied); err != nil { // while it is in use
+	later := epoch.Add(time.Minute)
+	if err := Backup(t.Context(), path, &copied, later); err != nil { // while it is in use
 		t.Fatal(err)
 	}
 	enrol(t, r, 2, "alan.turing") // after the backup
@@ -36,6 +38,13 @@ func TestBackup(t *testing.T) {
 	if err != nil || len(people) != 1 || people[0].Person.Username != "ada.lovelace" {
 		t.Errorf("the copy knows %v, %v", people, err)
 	}
+	for whose, of := range map[string]*Registry{"the registry": r, "the copy": second} {
+		entries, err := of.Audit(t.Context(), 0, 100, epoch)
+		told := func(e AuditEntry) bool { return e == AuditEntry{ID: e.ID, At: later, Action: ActionCopied} }
+		if err != nil || !slices.ContainsFunc(entries, told) {
+			t.Errorf("%s does not tell of the copy: %v, %v", whose, entries, err)
+		}
+	}
 	if _, err := second.EnrolInvited(t.Context(), key(3), code(9), epoch, serials("3")); err != nil {
 		t.Errorf("an open invite: %v", err)
 	}
@@ -49,7 +58,7 @@ func TestBackup(t *testing.T) {
 
 func TestBackupOfNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "registry.db")
-	if err := Backup(t.Context(), path, io.Discard); err == nil {
+	if err := Backup(t.Context(), path, io.Discard, epoch); err == nil {
 		t.Error("a file that is not there is copied")
 	}
 	if _, err := os.Stat(path); err == nil {

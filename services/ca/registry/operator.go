@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/identity"
 )
 
 // An Entry is a key and who is behind it, as an operator sees it.
@@ -51,7 +52,7 @@ func (r *Registry) People(ctx context.Context, after auction.Participant, limit 
 // An Action is what an audit entry tells of.
 type Action string
 
-// The actions. The last three are an operator's, as are invited and revoked.
+// The actions. The last four are an operator's, as are invited and revoked.
 const (
 	ActionInvited  Action = "invited"
 	ActionEnrolled Action = "enrolled"
@@ -60,6 +61,7 @@ const (
 	ActionErased   Action = "erased"
 	ActionListed   Action = "listed"   // a page of people, with their names
 	ActionExported Action = "exported" // a page of this table
+	ActionCopied   Action = "copied"   // the whole registry, with all names: see Backup
 )
 
 // An AuditEntry is a line of the audit table. It names no person.
@@ -67,9 +69,10 @@ type AuditEntry struct {
 	ID          int64 // rises
 	At          auction.Time
 	Action      Action
-	Person      int64                // 0: none
-	Participant *auction.Participant // nil: none
-	Serial      string               // "": none
+	Person      int64                      // 0: none
+	Participant *auction.Participant       // nil: none
+	Serial      string                     // "": none
+	Reason      *identity.RevocationReason // of what is revoked, else nil
 }
 
 // Audit returns up to limit entries after the one with the given id, in their
@@ -78,7 +81,7 @@ func (r *Registry) Audit(ctx context.Context, after int64, limit int, now auctio
 	if err := r.noteOperator(ctx, ActionExported, now); err != nil {
 		return nil, err
 	}
-	rows, err := r.read.QueryContext(ctx, `SELECT id, at, action, coalesce(person, 0), participant, coalesce(serial, '')
+	rows, err := r.read.QueryContext(ctx, `SELECT id, at, action, coalesce(person, 0), participant, coalesce(serial, ''), reason
 		FROM audit WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read audit: %w", err)
@@ -88,7 +91,7 @@ func (r *Registry) Audit(ctx context.Context, after int64, limit int, now auctio
 	for rows.Next() {
 		var e AuditEntry
 		var participant []byte
-		if err := rows.Scan(&e.ID, &e.At, &e.Action, &e.Person, &participant, &e.Serial); err != nil {
+		if err := rows.Scan(&e.ID, &e.At, &e.Action, &e.Person, &participant, &e.Serial, &e.Reason); err != nil {
 			return nil, fmt.Errorf("read audit: %w", err)
 		}
 		if participant != nil {
@@ -110,8 +113,12 @@ func record(tx *tx, e AuditEntry) error {
 	if e.Participant != nil {
 		participant = e.Participant[:]
 	}
-	if err := tx.exec("INSERT INTO audit (at, action, person, participant, serial) VALUES (?, ?, nullif(?, 0), ?, nullif(?, ''))",
-		e.At, string(e.Action), e.Person, participant, e.Serial); err != nil {
+	var reason any
+	if e.Reason != nil {
+		reason = int(*e.Reason)
+	}
+	if err := tx.exec("INSERT INTO audit (at, action, person, participant, serial, reason) VALUES (?, ?, nullif(?, 0), ?, nullif(?, ''), ?)",
+		e.At, string(e.Action), e.Person, participant, e.Serial, reason); err != nil {
 		return fmt.Errorf("record in audit: %w", err)
 	}
 	return nil

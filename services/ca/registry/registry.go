@@ -21,10 +21,13 @@ import (
 )
 
 // schemas are applied in order; user_version counts how many were.
-var schemas = []string{schema1}
+var schemas = []string{schema1, schema2}
 
 //go:embed schema.sql
 var schema1 string
+
+//go:embed schema2.sql
+var schema2 string
 
 // readers is how many connections read beside the one that writes.
 const readers = 4

@@ -48,7 +48,7 @@ func revoke(tx *tx, key auction.Participant, person int64, reason identity.Revoc
 	if err := tx.exec("UPDATE keys SET revoked_at = ?, reason = ? WHERE participant = ?", now, int(reason), key[:]); err != nil {
 		return fmt.Errorf("record revocation: %w", err)
 	}
-	return record(tx, AuditEntry{At: now, Action: ActionRevoked, Person: person, Participant: &key})
+	return record(tx, AuditEntry{At: now, Action: ActionRevoked, Person: person, Participant: &key, Reason: &reason})
 }
 
 // A Revocation is the content of the next revocation list.
