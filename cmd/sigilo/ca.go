@@ -206,6 +206,7 @@ type auditEntry struct {
 	Person      int64        `json:"person,omitzero"`
 	Participant string       `json:"participant,omitempty"`
 	Serial      string       `json:"serial,omitempty"`
+	Reason      string       `json:"reason,omitempty"`
 }
 
 type caAuditCmd struct {
