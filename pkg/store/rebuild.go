@@ -14,10 +14,12 @@ import (
 // Rebuild makes the projections of a log anew from its stream: answers of what
 // was accepted, certificates, the lists of mine and of what is due, and at last
 // the state, by which the others are found complete. It may run at any time, by
-// several at once, and changes nothing where nothing is missing. What it cannot
-// bring back are refusals: their pseudonyms are judged anew. It returns the number
-// of entries, and refuses a log without any with CodeUnknownAuction, of an auction
-// that was archived with CodeTooOld.
+// several at once, and changes nothing where nothing is missing. What no log says it
+// keeps, and cannot bring back: the refusals among the answers, and how many of them
+// there are of each participant. A pseudonym whose refusal is lost is judged anew:
+// see docs/decisions/0032. It returns the number of entries, and refuses a log
+// without any with CodeUnknownAuction, of an auction that was archived with
+// CodeTooOld.
 func (s *Store) Rebuild(ctx context.Context, log auction.LogID) (uint64, error) {
 	r := rebuilding{store: s, log: log, keys: s.keys(log), certs: make(map[auction.Hash]bool)}
 	for {

@@ -63,16 +63,25 @@ func eachPrimary(t *testing.T, c redis.UniversalClient, f func(redis.Cmdable) er
 	}
 }
 
-// history fills a store with something of every kind, and returns the auctions
-// and some of the commands that were accepted.
-func history(s *auctiontest.Scene) (closed, open auction.ID, sent []auction.Command) {
+// past is what history did.
+type past struct {
+	closed, open auction.ID
+	sent         []auction.Command                // some of what was accepted
+	refused      map[auction.Code]auction.Command // by rules that refuse it at any time
+	fresh        auction.Command                  // of somebody of whom no more refusals are remembered
+}
+
+// history fills a store with something of every kind.
+func history(t *testing.T, s *auctiontest.Scene) past {
+	t.Helper()
 	list := s.List("seller", s.Terms())
 	s.Accept(list)
 	id := list.Auction
+	p := past{closed: id, refused: make(map[auction.Code]auction.Command)}
 	for i := range 200 { // more than a page
 		c := s.Bid(id, []string{"anna", "ben"}[i%2], auction.Amount(1000+50*i))
 		s.Accept(c)
-		sent = append(sent, c)
+		p.sent = append(p.sent, c)
 	}
 	other := s.Terms()
 	other.Closes = other.Closes.Add(24 * time.Hour)
@@ -83,7 +92,53 @@ func history(s *auctiontest.Scene) (closed, open auction.ID, sent []auction.Comm
 	s.Ended(id)
 	late := s.Bid(second, "carl", 2000)
 	s.Accept(late)
-	return id, second, append(sent, list, late)
+	p.open, p.sent = second, append(p.sent, list, late)
+	refuse := func(code auction.Code, c auction.Command) {
+		if _, err := s.Send(c); auction.CodeOf(err) != code {
+			t.Fatalf("got %v, want %s", err, code)
+		}
+		p.refused[code] = c
+	}
+	refuse(auction.CodeAuctionEnded, s.Bid(id, "ben", 95000))
+	refuse(auction.CodeOwnAuction, s.Bid(second, "anna", 9000))
+	foreign := s.Bid(second, "ben", 9000)
+	foreign.Currency = "USD"
+	refuse(auction.CodeWrongCurrency, foreign)
+	refuse(auction.CodeNotYourAuction, s.Withdrawal(second, "ben"))
+	for range auction.MaxRefused {
+		refuse(auction.CodeBidTooLow, s.Bid(second, "carl", 1999))
+	}
+	p.fresh = s.Bid(second, "carl", 1999)
+	refuse(auction.CodeRateLimited, p.fresh)
+	delete(p.refused, auction.CodeRateLimited) // which no pseudonym is refused with for good
+	return p
+}
+
+// sendAgain expects of each command the answer that it had.
+func (p past) sendAgain(t *testing.T, s *auctiontest.Scene) {
+	t.Helper()
+	for _, c := range p.sent {
+		s.Accept(c)
+	}
+	for code, c := range p.refused {
+		if _, err := s.Send(c); auction.CodeOf(err) != code {
+			t.Errorf("refused with %s, and sent again: %v", code, err)
+		}
+	}
+}
+
+// forget takes out of projections what no log says: what was refused, and how
+// often somebody was refused or listed lately.
+func forget(all map[string]any) {
+	const identity = 64 // bytes, before the number of what was accepted
+	for key, value := range all {
+		if fields, ok := value.(map[string]string); ok && strings.HasSuffix(key, ":answers") {
+			maps.DeleteFunc(fields, func(name, value string) bool {
+				return strings.HasPrefix(name, "listed:") || strings.HasPrefix(name, "refused:") ||
+					len(value) > identity && value[identity] == ' '
+			})
+		}
+	}
 }
 
 // projections are all keys but the streams and the private messages.
@@ -106,15 +161,15 @@ func projections(t *testing.T, c redis.UniversalClient) map[string]any {
 		case "due":
 			all[key] = c.ZRangeWithScores(t.Context(), key, 0, -1).Val()
 		default:
-			fields := c.HGetAll(t.Context(), key).Val()
-			// How many auctions somebody listed lately is no projection: it counts anew.
-			maps.DeleteFunc(fields, func(name, _ string) bool { return strings.HasPrefix(name, "listed:") })
-			all[key] = fields
+			all[key] = c.HGetAll(t.Context(), key).Val()
 		}
 	}
 	return all
 }
 
+// All projections are deleted, or all but what was answered, or none, and made
+// anew: the state is the same, and so is what a client is told who sends again. The
+// log does not say what was refused, which only the answers keep.
 func TestRebuild(t *testing.T) {
 	eachShape(t, func(t *testing.T, url string, keys redis.UniversalClient) {
 		clock := auctiontest.NewClock()
@@ -123,34 +178,48 @@ func TestRebuild(t *testing.T) {
 		if _, err := first.Due(t.Context(), 0); err != nil { // which makes the list, as a replica does first
 			t.Fatal(err)
 		}
-		closed, second, sent := history(s)
-		audit := auction.Audit{Auction: closed, Auditor: auction.Hash{1}}
+		p := history(t, s)
+		audit := auction.Audit{Auction: p.closed, Auditor: auction.Hash{1}}
 		for _, kind := range []auction.EventKind{auction.AuditApproved, auction.AuditDisclosed} {
 			if err := s.Audit(t.Context(), kind, audit); err != nil {
 				t.Fatal(err)
 			}
 		}
-		before := projections(t, keys)
-		for range 2 { // once with nothing left, once with nothing missing
-			for key := range maps.Keys(before) {
-				keys.Del(t.Context(), key)
+		want := projections(t, keys)
+		for _, step := range []struct {
+			what    string
+			lost    func(key string) bool
+			answers bool // are kept
+		}{
+			{"nothing", func(string) bool { return false }, true},
+			{"all but the answers", func(key string) bool { return !strings.HasSuffix(key, ":answers") }, true},
+			{"all", func(string) bool { return true }, false},
+		} {
+			for key := range want {
+				if step.lost(key) {
+					keys.Del(t.Context(), key)
+				}
 			}
-			for _, log := range []auction.LogID{auction.HouseLog, auction.LogID(closed), auction.LogID(second)} {
+			for _, log := range []auction.LogID{auction.HouseLog, auction.LogID(p.closed), auction.LogID(p.open)} {
 				n, err := first.Rebuild(t.Context(), log)
 				if err != nil || n != uint64(keys.XLen(t.Context(), keyOf(log)).Val()) {
-					t.Fatalf("%d entries, %v", n, err)
+					t.Fatalf("%s lost: %d entries, %v", step.what, n, err)
 				}
 			}
 			// What was closed may be due once more, until it is closed once more.
-			if err := s.Close(t.Context(), closed, auction.Head{}, nil, 0); err != nil {
+			if err := s.Close(t.Context(), p.closed, auction.Head{}, nil, 0); err != nil {
 				t.Fatal(err)
 			}
-			if after := projections(t, keys); !reflect.DeepEqual(after, before) {
-				t.Fatalf("rebuilt:\n%q\nbefore:\n%q", after, before)
+			if !step.answers {
+				forget(want)
 			}
-		}
-		for _, c := range sent {
-			s.Accept(c)
+			if got := projections(t, keys); !reflect.DeepEqual(got, want) {
+				t.Fatalf("%s lost; rebuilt:\n%q\nwant:\n%q", step.what, got, want)
+			}
+			p.sendAgain(t, s)
+			if _, err := s.Send(p.fresh); step.answers && auction.CodeOf(err) != auction.CodeRateLimited {
+				t.Errorf("%s lost; one refusal more than are remembered: %v", step.what, err)
+			}
 		}
 		s.CheckLogs()
 		_, err := first.Rebuild(t.Context(), auction.LogID(s.Pseudonym()))

@@ -28,15 +28,16 @@ local function judge()
 end
 
 local code = judge()
-if code then return refuse(state, answers, pseudonym, identity, code, '0') end
+if code then return refuse(answers, pseudonym, identity, code, '0') end
 -- Of each participant so many in a thousand seconds, whatever the replicas:
 -- auction.MaxListed.
 local field, span = 'listed:' .. string.sub(identity, 1, 32), string.sub(m, 1, -10)
-local count = string.match(redis.call('HGET', state, field) or '', '^' .. span .. ' (%d+)$') or '0'
+local count = string.match(redis.call('HGET', answers, field) or '', '^' .. span .. ' (%d+)$') or '0'
 if tonumber(count) >= 200 then return {'refused', 'rate_limited', '0'} end
 local seq, event = append(log, m, tail, commitment, salt, private, chain)
-redis.call('HSET', answers, pseudonym, identity .. seq .. '  0')
+redis.call('HSET', answers, pseudonym, identity .. seq .. '  0',
+  field, span .. string.format(' %.0f', tonumber(count) + 1))
 redis.call('ZADD', due, closes, pseudonym)
-redis.call('HSET', state, 'm', m, field, span .. string.format(' %.0f', tonumber(count) + 1))
+redis.call('HSET', state, 'm', m)
 redis.call('PUBLISH', log, seq)
 return {'ok', seq, event}

@@ -52,7 +52,7 @@ local function judge()
 end
 
 local code, least = judge()
-if code then return refuse(state, answers, pseudonym, identity, code, least or '0') end
+if code then return refuse(answers, pseudonym, identity, code, least or '0') end
 if recorded then tail = string.sub(tail, 1, -2) .. ',"recorded":true}' end
 local new = redis.call('HSETNX', certs, thumb, string.format('%.0f', redis.call('XLEN', log) + 1)) == 1
 local seq, event = append(log, m, tail, commitment, salt, private, new and chain)

@@ -23,12 +23,13 @@ end
 
 -- refuse remembers a refusal and returns it, but for one that a resumption lifts.
 -- Of each participant it remembers so many and no more, so that refusals fill no
--- memory: auction.MaxRefused.
-local function refuse(state, answers, pseudonym, identity, code, least)
+-- memory: auction.MaxRefused. The count stands beside what it counts, so that no
+-- loss of the state, and no rebuild of it, begins it anew.
+local function refuse(answers, pseudonym, identity, code, least)
   if code == 'suspended' then return {'refused', code, least} end
   local field = 'refused:' .. string.sub(identity, 1, 32)
-  if tonumber(redis.call('HGET', state, field) or '0') >= 100 then return {'refused', 'rate_limited', '0'} end
-  redis.call('HINCRBY', state, field, '1')
+  if tonumber(redis.call('HGET', answers, field) or '0') >= 100 then return {'refused', 'rate_limited', '0'} end
+  redis.call('HINCRBY', answers, field, '1')
   redis.call('HSET', answers, pseudonym, identity .. ' ' .. code .. ' ' .. least)
   return {'refused', code, least}
 end

@@ -36,7 +36,7 @@ local function judge()
 end
 
 local code = judge()
-if code then return refuse(state, answers, pseudonym, identity, code, '0') end
+if code then return refuse(answers, pseudonym, identity, code, '0') end
 local new = redis.call('HSETNX', certs, thumb, string.format('%.0f', redis.call('XLEN', log) + 1)) == 1
 local seq, event = append(log, m, tail, commitment, salt, private, new and chain)
 redis.call('HSET', answers, pseudonym, identity .. seq .. '  0')
