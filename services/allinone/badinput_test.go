@@ -89,7 +89,7 @@ var heartbeats = regexp.MustCompile(`sigilo:\{[a-z]+\}:(beat|outages)\n([0-9 ]+\
 // elsewhere says which test reaches a code that no row of the table can.
 var elsewhere = map[auction.Code][2]string{
 	auction.CodeUnavailable:   {"services/dms/trust_test.go", "TestNoSessionWithoutTheCA"},
-	auction.CodeOverloaded:    {"services/dms/door_test.go", "TestDoor"},
+	auction.CodeOverloaded:    {"services/dms/gate_test.go", "TestCommandIsShedBeforeItsSignature"},
 	auction.CodeUnknownResult: {"pkg/store/crash_test.go", "TestUnknownResult"},
 	auction.CodeSuspended:     {"services/allinone/restore_test.go", "TestRestore"},
 	auction.CodeInternal:      {"services/dms/page_test.go", "TestMessageLargerThanAFrame"},

@@ -6,7 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sigilo/sigilo/pkg/accept"
 	"github.com/sigilo/sigilo/pkg/auction"
+	"github.com/sigilo/sigilo/pkg/identity"
+	"github.com/sigilo/sigilo/pkg/wire"
 )
 
 // A gate lets so many work, keeps so many waiting, and sheds the rest.
@@ -94,4 +97,49 @@ func TestHandshakeHoldsASlotWhileItWorks(t *testing.T) {
 			t.Errorf("worked for %v, want 2 s", h.worked)
 		}
 	})
+}
+
+// A replica that has as many commands to check as it can answers one more as
+// overloaded, and looks at no signature for it.
+func TestCommandIsShedBeforeItsSignature(t *testing.T) {
+	s := newStage(t, func(srv *server) { srv.checks = newGate(1, 0) })
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, err := identity.NewKey()
+	must(err)
+	now := time.Now().Truncate(time.Second)
+	root, err := identity.NewRoot(key, "demo", now, now.Add(time.Hour))
+	must(err)
+	var steps []string
+	s.srv.checker, err = accept.New("demo", [][]byte{root}, func(op string, step func()) {
+		steps = append(steps, op)
+		step()
+	})
+	must(err)
+	s.srv.authorities = &authorities{simulated: s.Policy.Simulated}
+	c := s.srv.newConn()
+	c.party = party("bidder")
+	c.party.Certificate.Key = &key.PublicKey
+	// ask sends a query and returns what it is refused with, "" for an answer.
+	ask := func() auction.Code {
+		t.Helper()
+		jws, err := wire.Sign(key, c.party.Certificate.Thumbprint, wire.Command{
+			House: "demo", Kind: auction.KindAllItems, Pseudonym: s.Pseudonym(),
+		}, nil)
+		must(err)
+		_, err = c.command(t.Context(), &wire.CommandRequest{ID: 1, JWS: string(jws)})
+		return auction.CodeOf(err)
+	}
+	must(s.srv.checks.enter(t.Context()))
+	if got := ask(); got != auction.CodeOverloaded || len(steps) > 0 {
+		t.Errorf("with no slot: %q after %v, want %s after nothing", got, steps, auction.CodeOverloaded)
+	}
+	s.srv.checks.leave()
+	if got := ask(); got != "" || len(steps) != 1 {
+		t.Errorf("with a slot: %q after %v, want an answer after one step", got, steps)
+	}
 }
