@@ -23,6 +23,9 @@ func (m *Memory) Suspend(_ context.Context, id ID, lost Lost) error {
 		if s.Closed == nil && slices.Contains(s.Lost, lost) {
 			return Event{}, errNoted
 		}
+		if err := m.repay(s, now, now); err != nil {
+			return Event{}, err
+		}
 		return s.SuspendEvent(lost, now)
 	})
 	if errors.Is(err, errNoted) {

@@ -52,8 +52,20 @@ func (s *Store) Suspend(ctx context.Context, id auction.ID, lost auction.Lost) e
 
 // suspend is Suspend judged by one state. It returns [auction.ErrGrew] if the log
 // has another size: a log that has the entry must never say that it is lost, for
-// it would not replay again.
+// it would not replay again. So it does if an outage was owed, which is given first:
+// a suspension behind the end would leave nothing to resume.
 func (s *Store) suspend(ctx context.Context, state *auction.State, lost auction.Lost) error {
+	if state.Policy.OutageAfter != 0 {
+		p, err := s.heartbeat(ctx)
+		if err != nil {
+			return notYet(err)
+		}
+		if looked, err := s.give(ctx, state, p); err != nil {
+			return err
+		} else if looked {
+			return auction.ErrGrew
+		}
+	}
 	_, err := s.order(ctx, state.ID, suspendScript,
 		func(now auction.Time) (auction.Event, error) { return state.SuspendEvent(lost, now) },
 		func(e auction.Event) []any { return []any{text(state.Size()), lostField(*e.Lost)} })

@@ -49,7 +49,12 @@ func (s *Store) Beat(ctx context.Context) error {
 	var errs []error
 	again := false
 	for _, id := range due {
-		if err := s.repay(ctx, id, 0); auction.CodeOf(err) != auction.CodeTooOld { // archived, which is not due
+		// This may take longer than an outage: the heart beats on meanwhile.
+		now, err := s.clock()
+		if err != nil {
+			return err
+		}
+		if err := s.repay(ctx, id, now.Add(-auction.MaxPulse/4)); auction.CodeOf(err) != auction.CodeTooOld { // archived, which is not due
 			errs = append(errs, err)
 			again = again || auction.CodeOf(err).Temporary()
 		}
@@ -150,19 +155,29 @@ func (s *Store) repay(ctx context.Context, id auction.ID, least auction.Time) er
 		if err != nil {
 			return err
 		}
-		outage, ok := state.Owed(p.outages)
-		if !ok {
-			return nil
+		if looked, err := s.give(ctx, state, p); err != nil || !looked {
+			return err
 		}
-		event, err := s.order(ctx, id, moveScript,
-			func(now auction.Time) (auction.Event, error) { return state.OutageEvent(outage, now) }, moveArgs(state))
-		if errors.Is(err, auction.ErrGrew) {
-			continue // perhaps by another replica, for the same
-		} else if err != nil {
-			return notYet(err)
-		}
-		s.postpone(ctx, id, event.Ends)
 	}
+}
+
+// give extends an auction, judged by its state, by the first outage that is owed to
+// it. It reports false if there is none; else there may be another one.
+func (s *Store) give(ctx context.Context, state *auction.State, p *pulse) (bool, error) {
+	outage, ok := state.Owed(p.outages)
+	if !ok {
+		return false, nil
+	}
+	event, err := s.order(ctx, state.ID, moveScript,
+		func(now auction.Time) (auction.Event, error) { return state.OutageEvent(outage, now) }, moveArgs(state))
+	switch {
+	case errors.Is(err, auction.ErrGrew): // perhaps by another replica, for the same
+		return true, nil
+	case err != nil:
+		return false, notYet(err)
+	}
+	s.postpone(ctx, state.ID, event.Ends)
+	return true, nil
 }
 
 // notYet is the refusal of what has to wait for something else: that may be done or

@@ -117,6 +117,28 @@ func testOutageUnseen(t *testing.T, s *Scene) {
 	s.ok(s.Close(ctx, soon, state.Head(), Stamps(), late))
 }
 
+// An entry is lost in an outage, as in a failover that takes long: the time that the
+// outage took comes first, so that there is an end which a resumption can put off.
+func testOutageLoss(t *testing.T, s *Scene) {
+	ctx := context.Background()
+	s.WithOutages()
+	begin := s.Clock.Time().Add(time.Second)
+	id := s.listedUntil(begin.Add(25 * time.Second))
+	s.Clock.Set(begin)
+	s.ok(s.Beat(ctx))
+	s.Clock.Set(begin.Add(40 * time.Second))
+	s.ok(s.Suspend(ctx, id, lost(2)))
+	state := s.State(id)
+	s.equal(state.Suspended(), true)
+	s.equal(state.Size(), uint64(3))
+	s.equal(state.End(), begin.Add(100*time.Second))
+
+	s.Clock.Advance(10 * time.Minute)
+	s.ok(s.Resume(ctx, id, 0))
+	s.equal(s.State(id).End(), begin.Add(100*time.Second+10*time.Minute))
+	s.Accept(s.Bid(id, "anna", 1000))
+}
+
 // An outage counts by the policy that its auction was listed under.
 func testOutagePolicy(t *testing.T, s *Scene) {
 	ctx := context.Background()

@@ -61,6 +61,7 @@ func Run(t *testing.T, open Factory) {
 		{"a resumption opens nothing that had ended", testSuspendEnded},
 		{"an outage moves the ends that were near, once", testOutage},
 		{"no end is judged that an outage is still to move", testOutageUnseen},
+		{"an outage comes before a loss that came to light with it", testOutageLoss},
 		{"an outage counts by the policy of the listing", testOutagePolicy},
 		{"a close is over the stamped head, once", testClose},
 		{"many close at once, one record", testCloseConcurrent},
