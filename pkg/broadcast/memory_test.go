@@ -38,6 +38,7 @@ func (unsigned) SignNotice([]byte) (auction.Blob, error) { return nil, nil }
 func newHouse(t *testing.T) *house {
 	h := &house{t: t, now: opening, policy: auction.DefaultPolicy("demo")}
 	h.Memory = auction.NewMemory(func() (auction.Time, error) { return h.now, nil }, unsigned{}, rand.Reader)
+	h.policy.OutageAfter, h.policy.OutageExtension = 0, 0 // its clock jumps
 	h.policy.Roots = []auction.Hash{{1}}
 	h.policy.LogKey = "demo+key"
 	h.policy.Authorities = []auction.Authority{{Name: "a", Policy: "1.2", Certificates: []auction.Blob{{1}}}}
