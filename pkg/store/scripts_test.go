@@ -159,8 +159,16 @@ func TestHeartbeats(t *testing.T) {
 
 func TestParsePulse(t *testing.T) {
 	for _, reply := range [][]string{
-		{"done"}, {"ok"}, {"ok", "1"}, {"ok", "", "0"}, {"ok", "x", "0"}, {"ok", "1", "1"},
-		{"ok", "1", "0", "1"}, {"ok", "1", "0", "1 "}, {"ok", "1", "0", "1 2 3"}, {"ok", "1", "0", " 2"},
+		{"done"},
+		{"ok"},
+		{"ok", "1"},
+		{"ok", "", "0"},
+		{"ok", "x", "0"},
+		{"ok", "1", "1"},
+		{"ok", "1", "0", "1"},
+		{"ok", "1", "0", "1 "},
+		{"ok", "1", "0", "1 2 3"},
+		{"ok", "1", "0", " 2"},
 	} {
 		if _, _, err := parsePulse(reply); err == nil {
 			t.Errorf("%q parses", reply)
