@@ -21,7 +21,8 @@ type Operator interface {
 	// Suspend notes that an entry is lost, once. From then on nothing is taken
 	// until the operator resumes or cancels the auction. That the house has given
 	// its word for the entry is the caller's duty to know; it refuses one that the
-	// log has, when it would say so, with CodeBadRequest.
+	// log has, when it would say so, with CodeBadRequest. What an outage owes to the
+	// auction is given first: see [Pulse].
 	Suspend(ctx context.Context, id ID, lost Lost) error
 
 	// Resume ends a suspension. The auction ends when it would have, later by as

@@ -14,7 +14,7 @@ import (
 // decoder would refuse: each text goes through the check of its type, and none
 // of those takes a quote, a backslash, a control character, or more than ASCII.
 //
-// Bids are most of what a house reads, and the decoder takes five times as long.
+// Bids are most of what a house reads, and the decoder takes several times as long.
 type plain struct {
 	rest   []byte
 	failed bool
